@@ -8,7 +8,7 @@ function(hypura_layer name)
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
 
   add_library(hypura_${name} STATIC ${sources})
-  target_include_directories(hypura_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_include_directories(hypura_${name} PUBLIC ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../src)
   target_link_libraries(hypura_${name} PUBLIC ${arg_LINKS} PRIVATE hypura_flags)
   set_target_properties(hypura_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 

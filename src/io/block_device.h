@@ -59,9 +59,12 @@ class BlockDevice {
   virtual size_t reap(std::span<ReadResult> results, bool wait) = 0;
 };
 
+// No drive we know gains beyond a few hundred reads in flight.
+inline constexpr uint32_t kDeviceDepthMax = 4096;
+
 struct BlockDeviceOptions {
-  uint32_t depth = 64;
-  bool direct = true;      // false: always through the page cache
+  uint32_t depth = 64;      // 1 .. kDeviceDepthMax; what lies outside is clamped
+  bool direct = true;       // false: always through the page cache
   bool allow_uring = true;  // false: the pread pool
 };
 

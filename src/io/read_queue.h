@@ -18,7 +18,7 @@ enum class ReadClass : uint8_t {
 // to the device's alignment and reads it to `buffer`, which is aligned and holds
 // ReadQueue::buffer_bytes(); the first wanted byte lands at buffer + offset % alignment.
 struct Load {
-  uint64_t key = 0;  // dedup: one load per key is queued or in flight
+  uint64_t key = 0;  // dedup: one load per key is outstanding
   FileId file;
   uint64_t offset = 0;
   uint64_t bytes = 0;
@@ -33,7 +33,7 @@ struct LoadResult {
 
 struct ReadQueueOptions {
   uint32_t chunk_bytes = 1 << 20;  // a load is read in pieces of this size
-  uint32_t loads_max = 4096;       // queued and in flight together
+  uint32_t loads_max = 4096;       // outstanding together
 };
 
 struct ReadQueueStats {
@@ -47,7 +47,7 @@ struct ReadQueueStats {
 // served within a class, each cut into chunks that fill the device's depth. A load is complete
 // when all its chunks are; it fails with the first chunk that does, after the others ended, so
 // that its buffer is never written to after its result was taken.
-// Confined to one thread at a time. Does not own the device or the buffers.
+// Confined to one thread at a time. Does not own the device, whose only user it is, or the buffers.
 class ReadQueue {
  public:
   ReadQueue(BlockDevice& device, const ReadQueueOptions& options);
@@ -56,7 +56,8 @@ class ReadQueue {
   // Bytes a buffer needs for [offset, offset + bytes), widened on both sides.
   uint64_t buffer_bytes(uint64_t offset, uint64_t bytes) const;
 
-  // False when loads_max is reached. A key already queued is only promoted to demand if asked.
+  // False when loads_max is reached. A key already outstanding is only promoted to demand if asked.
+  // REQUIRES: bytes > 0, and for such a key the buffer it has.
   bool submit(const Load& load);
   // A queued prefetch someone now waits for.
   void promote(uint64_t key);

@@ -70,7 +70,8 @@ struct ModelInfo {
 // The validated contents of a GGUF file and its shards: what is where, and nothing read from the
 // weights. Acceptance promises, for every tensor: a known ggml type and a positive shape; bytes
 // equal to ggml's size for them without overflow; [offset, offset + bytes) inside the shard's data
-// and overlapping no other tensor; a unique name; expert slices that tile the tensor exactly.
+// and overlapping no other tensor; offset a multiple of 8; a unique name; expert slices that tile
+// the tensor exactly, as many as the model's expert_count (chunked experts have their own).
 // Immutable, safe to share between threads.
 class ModelIndex {
  public:

@@ -1,0 +1,40 @@
+# Two commands do everything on a fresh Debian 12: `make demo` and `make test`.
+# HYPURA_LLAMA_DIR=DIR uses a checkout of llama.cpp v0.5.0 in place of the fetched one.
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 600
+SOAK_MINUTES ?= 60
+export JOBS HYPURA_CACHE HYPURA_LLAMA_DIR
+
+.DEFAULT_GOAL := build
+.PHONY: build demo test soak bench models fuzz clean help
+
+build:    ## build/hypura
+	@tools/bootstrap.sh build
+	@tools/build.sh build/release hypura
+	@ln -sfn release/src/cli/hypura build/hypura
+
+demo: build    ## a story from a model whose experts stream from the drive
+	@build/hypura run models/storyteller-moe-q4_k_m.gguf -p "Once upon a time" \
+	  -n 200 --temp 0.8 --seed 5 --ram-budget min
+
+test:    ## every test, sanitizers and 60 s of fuzzing
+	@tools/test.sh
+
+soak:    ## random seeds and fuzzing for SOAK_MINUTES
+	@tools/soak.sh $(SOAK_MINUTES)
+
+bench: build    ## hypura against llama.cpp beyond the RAM limit (root; writes 11 GB to build/models)
+	@bench/run.sh
+
+models:    ## fetch SmolLM2-135M-Instruct into the cache
+	@tools/fetch_smollm2.sh
+
+fuzz:    ## the fuzzers for FUZZ_SECONDS
+	@tools/bootstrap.sh tests
+	@tools/fuzz.sh $(FUZZ_SECONDS)
+
+clean:    ## remove build/; llama.cpp stays in the cache
+	rm -rf build
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## */  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16

@@ -1,0 +1,297 @@
+#include "backend/expert_step.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+
+namespace hypura {
+namespace {
+
+// How far ahead the projections of the same experts are looked for; gate, up and down are at most
+// a dozen nodes apart.
+constexpr int kSiblingNodes = 64;
+
+int32_t id_at(const ggml_tensor* ids, int64_t choice, int64_t token) {
+  int32_t id = 0;
+  std::memcpy(&id,
+              static_cast<const std::byte*>(ids->data) + static_cast<size_t>(choice) * ids->nb[0] +
+                  static_cast<size_t>(token) * ids->nb[1],
+              sizeof id);
+  return id;
+}
+
+void set_contiguous(ggml_tensor* tensor, int64_t ne0, int64_t ne1, int64_t ne2) {
+  tensor->ne[0] = ne0;
+  tensor->ne[1] = ne1;
+  tensor->ne[2] = ne2;
+  tensor->ne[3] = 1;
+  tensor->nb[0] = ggml_type_size(tensor->type);
+  tensor->nb[1] = ggml_row_size(tensor->type, ne0);
+  tensor->nb[2] = tensor->nb[1] * static_cast<size_t>(ne1);
+  tensor->nb[3] = tensor->nb[2] * static_cast<size_t>(ne2);
+}
+
+// Rows of one group at most: what one expert can get, as a router names it once per token.
+int64_t group_rows_max(const ggml_tensor* node) { return node->src[2]->ne[1]; }
+
+// The pool, posing as the expert tensor.
+void point_to_pool(ggml_tensor* shadow, const PooledTensor& pooled) {
+  shadow->data = pooled.pool->base(pooled.source);
+  shadow->ne[2] = pooled.pool->slots();
+  shadow->nb[2] = pooled.pool->stride();
+  shadow->nb[3] = shadow->nb[2] * pooled.pool->slots();
+}
+
+}  // namespace
+
+uint64_t expert_scratch_bytes(const ggml_tensor* node) {
+  const ggml_tensor* input = node->src[1];
+  const uint64_t rows = static_cast<uint64_t>(group_rows_max(node));
+  return rows * (ggml_row_size(input->type, input->ne[0]) + ggml_row_size(node->type, node->ne[0]) +
+                 sizeof(int32_t));
+}
+
+ExpertStep::ExpertStep(Residency& residency, NodeRunner& runner)
+    : residency_(residency), runner_(runner) {}
+
+void ExpertStep::begin(ggml_cgraph* graph) {
+  graph_ = graph;
+  routing_.ids = nullptr;
+}
+
+Status ExpertStep::visit(int i, TensorId tensor) {
+  ggml_tensor* node = graph_->nodes[i];
+  const PooledTensor pooled = residency_.experts(tensor);
+  if (node->src[2] != routing_.ids) {
+    if (Status status = runner_.flush(i); !status.ok()) return status;
+    if (Status status = read_routing(i, node->src[2], static_cast<uint32_t>(node->src[0]->ne[2]));
+        !status.ok()) {
+      return status;
+    }
+    request_siblings(i);
+  } else if (i > routing_.counted_until) {
+    count_uses(pooled);
+  }
+
+  bool leased = lease_all(pooled);
+  if (!leased) {
+    // What the pending run and the look-ahead hold may be what is missing.
+    if (Status status = runner_.flush(i); !status.ok()) return status;
+    ahead_.clear();
+    leased = lease_all(pooled);
+  }
+  return leased ? patch_pool(node, pooled) : compute_in_groups(i, pooled);
+}
+
+void ExpertStep::release() { leases_.clear(); }
+
+void ExpertStep::release_all() {
+  leases_.clear();
+  ahead_.clear();
+  group_.clear();
+  next_group_.clear();
+}
+
+Status ExpertStep::read_routing(int i, const ggml_tensor* ids, uint32_t expert_count) {
+  ahead_.clear();
+  routing_.ids = ids;
+  routing_.counted_until = i - 1;
+  routing_.experts.clear();
+  routing_.rows.assign(expert_count, 0);
+  slot_of_.assign(expert_count, -1);
+  for (int64_t token = 0; token < ids->ne[1]; ++token) {
+    for (int64_t choice = 0; choice < ids->ne[0]; ++choice) {
+      const int32_t expert = id_at(ids, choice, token);
+      if (expert < 0 || static_cast<uint32_t>(expert) >= expert_count) {
+        routing_.ids = nullptr;
+        return Status(StatusCode::failed, fmt::format("the router chose expert {} of {}", expert,
+                                                      expert_count))
+            .because("the router's weights are damaged, or computed something that is no number");
+      }
+      if (routing_.rows[static_cast<size_t>(expert)]++ == 0) routing_.experts.push_back(expert);
+    }
+  }
+  return Status();
+}
+
+// Asks for the routed experts of this and the following projections in the order of use, as far as
+// there are slots, so that the drive has them all at once.
+void ExpertStep::request_siblings(int i) {
+  const int end = std::min(graph_->n_nodes, i + kSiblingNodes);
+  for (int k = i; k < end; ++k) {
+    const ggml_tensor* node = graph_->nodes[k];
+    if (node->op != GGML_OP_MUL_MAT_ID || node->src[2] != routing_.ids) continue;
+    const Weight* weight = weight_of(node->src[0]);
+    if (weight == nullptr || residency_.home(weight->id) != Home::experts) continue;
+    const PooledTensor pooled = residency_.experts(weight->id);
+    count_uses(pooled);
+    routing_.counted_until = k;
+    if (routing_.experts.size() > pooled.pool->slots()) continue;
+    for (const int32_t expert : routing_.experts) {
+      std::optional<Lease> lease =
+          pooled.pool->request(pooled.source, static_cast<uint32_t>(expert), ReadClass::demand);
+      if (!lease) break;
+      ahead_.push_back(*std::move(lease));
+    }
+  }
+  residency_.reader().pump();
+}
+
+void ExpertStep::count_uses(const PooledTensor& pooled) {
+  for (const int32_t expert : routing_.experts) {
+    pooled.pool->count_use(pooled.source, static_cast<uint32_t>(expert));
+  }
+}
+
+bool ExpertStep::lease_all(const PooledTensor& pooled) {
+  if (routing_.experts.size() > pooled.pool->slots()) return false;
+  const size_t held = leases_.size();
+  for (const int32_t expert : routing_.experts) {
+    std::optional<Lease> lease =
+        pooled.pool->request(pooled.source, static_cast<uint32_t>(expert), ReadClass::demand);
+    if (!lease) {
+      leases_.resize(held);
+      return false;
+    }
+    slot_of_[static_cast<size_t>(expert)] = static_cast<int32_t>(lease->slot().value);
+    leases_.push_back(*std::move(lease));
+  }
+  return true;
+}
+
+// REQUIRES: the last leases are those of all routed experts.
+Status ExpertStep::patch_pool(ggml_tensor* node, const PooledTensor& pooled) {
+  const size_t first = leases_.size() - routing_.experts.size();
+  for (size_t k = first; k < leases_.size(); ++k) {
+    if (Status status = pooled.pool->wait(leases_[k]); !status.ok()) return status;
+  }
+  const ggml_tensor* ids = node->src[2];
+  int32_t* slots = runner_.indices(static_cast<size_t>(ids->ne[0] * ids->ne[1]));
+  for (int64_t token = 0; token < ids->ne[1]; ++token) {
+    for (int64_t choice = 0; choice < ids->ne[0]; ++choice) {
+      slots[token * ids->ne[0] + choice] =
+          slot_of_[static_cast<size_t>(id_at(ids, choice, token))];
+    }
+  }
+  ggml_tensor* weight_shadow = runner_.shadow(node->src[0]);
+  point_to_pool(weight_shadow, pooled);
+  ggml_tensor* ids_shadow = runner_.shadow(ids);
+  ids_shadow->data = slots;
+  set_contiguous(ids_shadow, ids->ne[0], ids->ne[1], 1);
+  runner_.patch(node, 0, weight_shadow);
+  runner_.patch(node, 2, ids_shadow);
+  return Status();
+}
+
+// While one group computes, the next one is read: each may hold half of the pool. Experts that are
+// there already go first, before reads for the others evict them.
+Status ExpertStep::compute_in_groups(int i, const PooledTensor& pooled) {
+  ggml_tensor* node = graph_->nodes[i];
+  HYPURA_CHECK(runner_.next() == i);
+  std::partition(routing_.experts.begin(), routing_.experts.end(), [&](int32_t expert) {
+    return pooled.pool->is_ready(pooled.source, static_cast<uint32_t>(expert));
+  });
+  std::fill(slot_of_.begin(), slot_of_.end(), -1);
+  const size_t group_max = std::max<size_t>(1, pooled.pool->slots() / 2);
+  const int64_t rows_max = group_rows_max(node);
+  size_t requested = 0;
+  const auto request_group = [&](std::vector<Lease>& leases, std::vector<int32_t>& experts) {
+    leases.clear();
+    experts.clear();
+    int64_t rows = 0;
+    while (requested < routing_.experts.size() && leases.size() < group_max) {
+      const int32_t expert = routing_.experts[requested];
+      rows += routing_.rows[static_cast<size_t>(expert)];
+      if (rows > rows_max && !leases.empty()) break;
+      std::optional<Lease> lease =
+          pooled.pool->request(pooled.source, static_cast<uint32_t>(expert), ReadClass::demand);
+      if (!lease) break;
+      leases.push_back(*std::move(lease));
+      experts.push_back(expert);
+      ++requested;
+    }
+    residency_.reader().pump();
+  };
+
+  request_group(group_, group_experts_);
+  while (!group_.empty()) {
+    for (const Lease& lease : group_) {
+      if (Status status = pooled.pool->wait(lease); !status.ok()) return status;
+    }
+    request_group(next_group_, next_group_experts_);
+    if (Status status = compute_group(node, pooled); !status.ok()) return status;
+    group_.clear();
+    if (next_group_.empty()) request_group(next_group_, next_group_experts_);
+    std::swap(group_, next_group_);
+    std::swap(group_experts_, next_group_experts_);
+  }
+  HYPURA_CHECK(requested == routing_.experts.size());
+  runner_.skip(i);
+  return Status();
+}
+
+// Computes the rows of the group's experts as one MUL_MAT_ID of single-row tokens, gathered from
+// the node's input and scattered to its output.
+Status ExpertStep::compute_group(ggml_tensor* node, const PooledTensor& pooled) {
+  const ggml_tensor* input = node->src[1];
+  const ggml_tensor* ids = node->src[2];
+  int64_t rows = 0;
+  for (size_t k = 0; k < group_experts_.size(); ++k) {
+    const size_t expert = static_cast<size_t>(group_experts_[k]);
+    slot_of_[expert] = static_cast<int32_t>(group_[k].slot().value);
+    rows += routing_.rows[expert];
+  }
+  const size_t input_row_bytes = ggml_row_size(input->type, input->ne[0]);
+  gathered_.resize(std::max(gathered_.size(), static_cast<size_t>(rows) * input_row_bytes));
+  results_.resize(std::max(results_.size(), static_cast<size_t>(rows * node->ne[0])));
+  int32_t* slots = runner_.indices(static_cast<size_t>(rows));
+
+  const auto for_each_row = [&](const auto& visit_row) {
+    int64_t row = 0;
+    for (int64_t token = 0; token < ids->ne[1]; ++token) {
+      for (int64_t choice = 0; choice < ids->ne[0]; ++choice) {
+        const int32_t slot = slot_of_[static_cast<size_t>(id_at(ids, choice, token))];
+        if (slot >= 0) visit_row(row++, token, choice, slot);
+      }
+    }
+  };
+  for_each_row([&](int64_t row, int64_t token, int64_t choice, int32_t slot) {
+    const std::byte* source = static_cast<const std::byte*>(input->data) +
+                              static_cast<size_t>(choice % input->ne[1]) * input->nb[1] +
+                              static_cast<size_t>(token) * input->nb[2];
+    std::memcpy(gathered_.data() + static_cast<size_t>(row) * input_row_bytes, source,
+                input_row_bytes);
+    slots[row] = slot;
+  });
+
+  ggml_tensor* weight_shadow = runner_.shadow(node->src[0]);
+  point_to_pool(weight_shadow, pooled);
+  ggml_tensor* input_shadow = runner_.shadow(input);
+  input_shadow->data = gathered_.data();
+  set_contiguous(input_shadow, input->ne[0], 1, rows);
+  ggml_tensor* ids_shadow = runner_.shadow(ids);
+  ids_shadow->data = slots;
+  set_contiguous(ids_shadow, 1, rows, 1);
+  ggml_tensor* output = runner_.shadow(node);
+  output->data = results_.data();
+  set_contiguous(output, node->ne[0], 1, rows);
+  output->src[0] = weight_shadow;
+  output->src[1] = input_shadow;
+  output->src[2] = ids_shadow;
+  if (Status status = runner_.run_one(output); !status.ok()) return status;
+
+  const size_t output_row_bytes = static_cast<size_t>(node->ne[0]) * sizeof(float);
+  for_each_row([&](int64_t row, int64_t token, int64_t choice, int32_t) {
+    std::memcpy(static_cast<std::byte*>(node->data) + static_cast<size_t>(choice) * node->nb[1] +
+                    static_cast<size_t>(token) * node->nb[2],
+                results_.data() + row * node->ne[0], output_row_bytes);
+  });
+  for (const int32_t expert : group_experts_) slot_of_[static_cast<size_t>(expert)] = -1;
+  return Status();
+}
+
+}  // namespace hypura

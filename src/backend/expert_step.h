@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "backend/node_runner.h"
+#include "backend/weight.h"
+#include "cache/slot_table.h"
+#include "residency/residency.h"
+
+namespace hypura {
+
+// Scratch that computing `node` (a MUL_MAT_ID) in groups of experts may take, in bytes.
+uint64_t expert_scratch_bytes(const ggml_tensor* node);
+
+// Computes MUL_MAT_ID nodes whose experts live in a pool. The ids are computed by then, so the
+// routed experts are known exactly; the projections that follow with the same ids are requested
+// together. If all routed experts fit their pool, the pool itself poses as the weight and the ids
+// name slots. If not, the node is computed in groups of experts, all rows of an expert in one
+// MUL_MAT_ID: some kernels choose their path by an expert's row count, so neither groups of tokens
+// nor MUL_MAT would give the same bits.
+class ExpertStep {
+ public:
+  ExpertStep(Residency& residency, NodeRunner& runner);
+
+  // Starts a graph.
+  void begin(ggml_cgraph* graph);
+  // Node `i` is patched and pending, or computed. REQUIRES: src[0] is the whole weight.
+  Status visit(int i, TensorId tensor);
+  // Ends the leases of the pending run.
+  void release();
+  // Ends all leases, also those taken ahead of use.
+  void release_all();
+
+ private:
+  // The routing of one ids tensor, read once and used by every node that shares it.
+  struct Routing {
+    const ggml_tensor* ids = nullptr;
+    std::vector<int32_t> experts;  // distinct, in order of first appearance
+    std::vector<int32_t> rows;     // by expert: how many rows it gets
+    int counted_until = -1;        // nodes up to here have their hits and misses counted
+  };
+
+  Status read_routing(int i, const ggml_tensor* ids, uint32_t expert_count);
+  void request_siblings(int i);
+  void count_uses(const PooledTensor& pooled);
+  bool lease_all(const PooledTensor& pooled);
+  Status patch_pool(ggml_tensor* node, const PooledTensor& pooled);
+  Status compute_in_groups(int i, const PooledTensor& pooled);
+  Status compute_group(ggml_tensor* node, const PooledTensor& pooled);
+
+  Residency& residency_;
+  NodeRunner& runner_;
+  ggml_cgraph* graph_ = nullptr;
+  Routing routing_;
+  std::vector<Lease> leases_;  // of the pending run
+  std::vector<Lease> ahead_;   // of projections that follow
+  std::vector<Lease> group_;
+  std::vector<Lease> next_group_;
+  std::vector<int32_t> group_experts_;
+  std::vector<int32_t> next_group_experts_;
+  std::vector<int32_t> slot_of_;  // by expert, valid for the group at hand
+  std::vector<std::byte> gathered_;
+  std::vector<float> results_;
+};
+
+}  // namespace hypura

@@ -1,0 +1,144 @@
+#include "backend/graph_walk.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <utility>
+
+#include "base/check.h"
+
+namespace hypura {
+
+GraphWalk::GraphWalk(const StreamedModel& model, Residency& residency)
+    : model_(&model),
+      residency_(residency),
+      runner_([this] {
+        pieces_.clear();
+        experts_.release();
+      }),
+      experts_(residency, runner_),
+      rows_(residency, runner_) {}
+
+ggml_status GraphWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute) {
+  const auto start = std::chrono::steady_clock::now();
+  graph_ = graph;
+  error_ = Status();
+  runner_.begin(backend, graph, cpu_compute);
+  experts_.begin(graph);
+
+  Status status;
+  for (int i = 0; i < graph->n_nodes && status.ok(); ++i) status = visit(i);
+  if (status.ok()) status = runner_.flush(graph->n_nodes);
+  if (!status.ok()) runner_.abandon();
+  experts_.release_all();
+
+  ++stats_.graphs;
+  stats_.cpu_calls = runner_.calls();
+  stats_.compute_ns = runner_.compute_ns();
+  stats_.total_ns += static_cast<uint64_t>(
+      std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count());
+  if (status.ok()) return GGML_STATUS_SUCCESS;
+  if (status.code() == StatusCode::interrupted) return GGML_STATUS_ABORTED;
+  error_ = std::move(status);
+  return GGML_STATUS_FAILED;
+}
+
+// Makes the weights of node `i` resident, if they are not. Afterwards the node is pending with
+// everything it needs, or computed.
+Status GraphWalk::visit(int i) {
+  ggml_tensor* node = graph_->nodes[i];
+  // What the CPU backend skips needs no weights.
+  if (ggml_op_is_empty(node->op) || ggml_is_empty(node)) return Status();
+  if ((node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) return Status();
+
+  int position = -1;
+  const Weight* weight = nullptr;
+  for (int k = 0; k < GGML_MAX_SRC; ++k) {
+    if (node->src[k] == nullptr) continue;
+    const Weight* found = weight_of(node->src[k]);
+    if (found == nullptr) continue;
+    HYPURA_CHECK(found->model == model_);
+    if (residency_.pinned(found->id) != nullptr) continue;
+    if (weight != nullptr) {
+      return Status(StatusCode::failed, fmt::format("{} needs two streamed weights at once: {}, {}",
+                                                    ggml_op_name(node->op),
+                                                    node->src[position]->name, node->src[k]->name))
+          .suggest("a larger --ram-budget, so that one of them is resident");
+    }
+    weight = found;
+    position = k;
+  }
+  if (weight == nullptr) return Status();
+
+  const ggml_tensor* source = node->src[position];
+  const Home home = residency_.home(weight->id);
+  if (position == 0 && source->view_src == nullptr) {
+    if (node->op == GGML_OP_MUL_MAT && home == Home::stream) {
+      return visit_matmul(i, weight->id);
+    }
+    if (node->op == GGML_OP_MUL_MAT_ID && home == Home::experts) {
+      return experts_.visit(i, weight->id);
+    }
+    if (node->op == GGML_OP_GET_ROWS && residency_.rows(weight->id) != nullptr) {
+      return rows_.visit(graph_, i, weight->id);
+    }
+  }
+  return visit_whole(i, position, *weight);
+}
+
+// A matrix product is computed piece by piece, each giving some rows of the output.
+Status GraphWalk::visit_matmul(int i, TensorId tensor) {
+  if (residency_.piece_count(tensor) == 1) return visit_single_piece(i, tensor);
+  if (Status status = runner_.flush(i); !status.ok()) return status;
+  ggml_tensor* node = graph_->nodes[i];
+  for (uint32_t number = 0; number < residency_.piece_count(tensor); ++number) {
+    const Residency::Piece piece = residency_.piece(tensor, number);
+    Result<DenseRing::PieceLease> lease = residency_.ring().acquire(piece.index);
+    if (!lease.ok()) return lease.status();
+    ggml_tensor* weight = runner_.shadow(node->src[0]);
+    weight->data = lease->data();
+    weight->ne[1] = piece.rows;
+    weight->nb[2] = weight->nb[1] * static_cast<size_t>(piece.rows);
+    weight->nb[3] = weight->nb[2];
+    ggml_tensor* output = runner_.shadow(node);
+    output->data = static_cast<std::byte*>(node->data) +
+                   static_cast<size_t>(piece.first_row) * node->nb[0];
+    output->ne[0] = piece.rows;
+    output->src[0] = weight;
+    if (Status status = runner_.run_one(output); !status.ok()) return status;
+  }
+  runner_.skip(i);
+  return Status();
+}
+
+// The piece joins the pending run if it is there; the run goes first if the piece is to be waited
+// for, or if the ring would have no slot left to read ahead.
+Status GraphWalk::visit_single_piece(int i, TensorId tensor) {
+  DenseRing& ring = residency_.ring();
+  const uint32_t piece = residency_.piece(tensor, 0).index;
+  if (!ring.ready(piece) || ring.leased() + 1 >= (ring.slots() + 1) / 2) {
+    if (Status status = runner_.flush(i); !status.ok()) return status;
+  }
+  Result<DenseRing::PieceLease> lease = ring.acquire(piece);
+  if (!lease.ok()) return lease.status();
+  ggml_tensor* node = graph_->nodes[i];
+  ggml_tensor* weight = runner_.shadow(node->src[0]);
+  weight->data = lease->data();
+  runner_.patch(node, 0, weight);
+  pieces_.push_back(*std::move(lease));
+  return Status();
+}
+
+Status GraphWalk::visit_whole(int i, int position, const Weight& weight) {
+  if (Status status = runner_.flush(i); !status.ok()) return status;
+  Result<std::byte*> data = residency_.load_whole(weight.id);
+  if (!data.ok()) return data.status();
+  ggml_tensor* node = graph_->nodes[i];
+  const ggml_tensor* source = node->src[position];
+  ggml_tensor* whole = runner_.shadow(source);
+  whole->data = *data + (source->view_src != nullptr ? source->view_offs : 0);
+  runner_.patch(node, position, whole);
+  return runner_.flush(i + 1);
+}
+
+}  // namespace hypura

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "backend/expert_step.h"
+#include "backend/node_runner.h"
+#include "backend/row_step.h"
+#include "base/status.h"
+#include "ggml-backend.h"
+#include "residency/residency.h"
+
+namespace hypura {
+
+class StreamedModel;
+
+struct WalkStats {
+  uint64_t graphs = 0;
+  uint64_t cpu_calls = 0;
+  uint64_t total_ns = 0;    // inside compute(), all in all
+  uint64_t compute_ns = 0;  // of these, in the CPU backend
+};
+
+// Computes graphs with the CPU backend in maximal runs of nodes, and stops only in front of a node
+// that needs a weight which is not resident: there it makes what the node needs resident, lets the
+// node read it from its slot, and goes on. What a node needs follows from its op alone. All weights of
+// a graph are one model's.
+// Used under one lock; see StreamedModel::compute.
+class GraphWalk {
+ public:
+  GraphWalk(const StreamedModel& model, Residency& residency);
+
+  ggml_status run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute);
+
+  // Why the last run() failed, if it was not the CPU backend that did.
+  const Status& error() const { return error_; }
+  const WalkStats& stats() const { return stats_; }
+
+ private:
+  Status visit(int i);
+  Status visit_matmul(int i, TensorId tensor);
+  Status visit_single_piece(int i, TensorId tensor);
+  Status visit_whole(int i, int position, const Weight& weight);
+
+  const StreamedModel* model_;
+  Residency& residency_;
+  NodeRunner runner_;
+  ExpertStep experts_;
+  RowStep rows_;
+  std::vector<DenseRing::PieceLease> pieces_;  // in use by the pending run
+  ggml_cgraph* graph_ = nullptr;
+  Status error_;
+  WalkStats stats_;
+};
+
+}  // namespace hypura

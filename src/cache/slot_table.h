@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/ids.h"
+#include "cache/eviction_policy.h"
+
+namespace hypura {
+
+// free -> loading -> ready, loading -> failed. A failed slot is as good as a free one. A ready slot
+// with pins is not evicted; a loading slot never is.
+enum class SlotState : uint8_t { free, loading, ready, failed };
+
+// Which slice is in which slot, and who may go. Holds no memory and does no I/O.
+// Invariants: a key is in at most one slot; slot_of_[key] and slots_[slot].key agree; the policy
+// ranks exactly the loading and ready slots.
+class SlotTable {
+ public:
+  // Keys are 0 .. key_count - 1. REQUIRES: slot_count > 0.
+  SlotTable(uint32_t key_count, uint32_t slot_count, std::unique_ptr<EvictionPolicy> policy);
+
+  uint32_t slot_count() const { return static_cast<uint32_t>(slots_.size()); }
+  // The slot that holds `key` or is loading it. REQUIRES: key < key_count.
+  std::optional<SlotId> find(SliceId key) const;
+  SlotState state(SlotId slot) const { return slots_[slot.value].state; }
+  SliceId key(SlotId slot) const { return slots_[slot.value].key; }
+
+  // Gives `key` a slot and marks it loading: an empty one, else the policy's best victim that is
+  // ready and not pinned. nullopt if there is none. REQUIRES: !find(key).
+  std::optional<SlotId> begin_load(SliceId key);
+  // The bytes of a loading slot arrived, or never will. REQUIRES: loading.
+  void finish_load(SlotId slot, bool ok);
+
+  // Tells the policy of a use. REQUIRES: find() gave this slot.
+  void use(SlotId slot) { policy_->on_use(slot); }
+
+  // REQUIRES: loading or ready for pin; pinned for unpin.
+  void pin(SlotId slot);
+  void unpin(SlotId slot);
+  uint32_t pins(SlotId slot) const { return slots_[slot.value].pins; }
+
+ private:
+  static constexpr uint32_t kNone = UINT32_MAX;
+  struct Slot {
+    SliceId key;
+    uint32_t pins = 0;
+    SlotState state = SlotState::free;
+  };
+
+  std::optional<SlotId> take_slot();
+
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> slot_of_;  // by key
+  std::vector<uint32_t> empty_;    // free and failed slots
+  std::unique_ptr<EvictionPolicy> policy_;
+};
+
+// A pin on one slot. Its destructor is the only release. Movable; must not outlive the table.
+class Lease {
+ public:
+  Lease() = default;
+  Lease(SlotTable& table, SlotId slot) : table_(&table), slot_(slot) { table.pin(slot); }
+  Lease(Lease&& other) noexcept : table_(other.table_), slot_(other.slot_) {
+    other.table_ = nullptr;
+  }
+  Lease& operator=(Lease&& other) noexcept {
+    if (this != &other) {
+      release();
+      table_ = other.table_;
+      slot_ = other.slot_;
+      other.table_ = nullptr;
+    }
+    return *this;
+  }
+  ~Lease() { release(); }
+
+  SlotId slot() const { return slot_; }
+
+ private:
+  void release() {
+    if (table_ != nullptr) table_->unpin(slot_);
+    table_ = nullptr;
+  }
+
+  SlotTable* table_ = nullptr;
+  SlotId slot_;
+};
+
+}  // namespace hypura

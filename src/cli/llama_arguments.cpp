@@ -1,0 +1,163 @@
+#include "cli/llama_arguments.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "arg.h"
+
+namespace hypura::cli {
+namespace {
+
+constexpr llama_example kExample = LLAMA_EXAMPLE_COMPLETION;
+
+// What works here beside all sampling options. Aliases follow from llama.cpp's table.
+constexpr std::array kSupported = std::to_array<std::string_view>({
+    "--threads", "--threads-batch", "--ctx-size", "--predict", "--batch-size", "--ubatch-size",
+    "--keep", "--swa-full", "--flash-attn", "--prompt", "--file", "--escape", "--rope-scaling",
+    "--rope-scale", "--rope-freq-base", "--rope-freq-scale", "--yarn-orig-ctx", "--yarn-ext-factor",
+    "--yarn-attn-factor", "--yarn-beta-slow", "--yarn-beta-fast", "--cache-type-k",
+    "--cache-type-v", "--override-kv", "--lora", "--lora-scaled", "--verbose", "--context-shift",
+    "--system-prompt", "--system-prompt-file", "--reverse-prompt", "--special", "--conversation",
+    "--interactive", "--jinja", "--chat-template", "--chat-template-file",
+});
+
+// Options of which only the negative form works: it asks for what is the case anyway.
+constexpr std::array kSupportedNegations =
+    std::to_array<std::string_view>({"--no-repack", "--no-warmup", "--no-display-prompt"});
+
+struct Refusal {
+  std::string_view option;
+  std::string_view reason;
+};
+constexpr std::array kRefusals = std::to_array<Refusal>({
+    {"--model", "the model is named without an option: hypura run MODEL"},
+    {"--repack", "repacking is what a resident model gets by itself, and streamed weights never: "
+                 "it changes bits"},
+    {"--warmup", "a warm-up routes to all experts and would read the whole model"},
+    {"--load-mode", "how weights are read follows from --ram-budget and --mode"},
+    {"--lazy-mode", "rows of large embeddings are always read on demand here"},
+    {"--check-tensors", "it would read the whole model; `hypura inspect` checks its structure"},
+    {"--numa", "it changes how the model's file is mapped"},
+    {"--override-tensor", "where tensors live is what Hypura plans"},
+    {"--gpu-layers", "this build has no GPU tier"},
+    {"--device", "this build has no GPU tier"},
+    {"--split-mode", "this build has no GPU tier"},
+    {"--tensor-split", "this build has no GPU tier"},
+    {"--main-gpu", "this build has no GPU tier"},
+    {"--cpu-moe", "where experts live is what Hypura plans"},
+    {"--n-cpu-moe", "where experts live is what Hypura plans"},
+    {"--n-cpu-ffn", "where weights live is what Hypura plans"},
+    {"--fit", "Hypura fits the model to the machine itself: --ram-budget"},
+    {"--hf-repo", "nothing is downloaded: name a file"},
+    {"--model-url", "nothing is downloaded: name a file"},
+    {"--docker-repo", "nothing is downloaded: name a file"},
+    {"--parallel", "run has one conversation"},
+    {"--backend-sampling", "it computes with its own buffers, which the budget does not know"},
+    {"--control-vector", "its buffers are not in the budget yet"},
+    {"--control-vector-scaled", "its buffers are not in the budget yet"},
+    {"--kv-offload", "this build has no GPU tier"},
+    {"--op-offload", "this build has no GPU tier"},
+});
+
+const std::vector<common_arg>& table() {
+  static common_params params;
+  static const common_params_context context =
+      common_params_parser_init(params, kExample, nullptr);
+  return context.options;
+}
+
+bool lists(const std::vector<const char*>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool is_supported(const common_arg& option) {
+  return option.is_sampling
+             ? !lists(option.args, "--backend-sampling")
+             : std::any_of(kSupported.begin(), kSupported.end(), [&](std::string_view name) {
+                 return lists(option.args, name);
+               });
+}
+
+const common_arg* find_option(const std::string& name) {
+  for (const common_arg& option : table()) {
+    if (lists(option.args, name) || lists(option.args_neg, name)) return &option;
+  }
+  return nullptr;
+}
+
+Status refuse(const std::string& typed, const common_arg& option) {
+  for (const Refusal& refusal : kRefusals) {
+    if (!lists(option.args, refusal.option)) continue;
+    return Status(StatusCode::invalid_argument, fmt::format("{} is refused", typed))
+        .because(std::string(refusal.reason));
+  }
+  return Status(StatusCode::invalid_argument,
+                fmt::format("{} is an option of llama.cpp that does not exist here", typed))
+      .suggest("hypura run --help lists those that do");
+}
+
+size_t value_count(const common_arg& option) {
+  if (option.handler_str_str != nullptr) return 2;
+  return option.handler_void != nullptr || option.handler_bool != nullptr ? 0 : 1;
+}
+
+}  // namespace
+
+Result<SplitArguments> split_arguments(const std::vector<std::string>& arguments) {
+  SplitArguments split;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& typed = arguments[i];
+    const common_arg* option = typed.starts_with('-') ? find_option(typed) : nullptr;
+    // Help is ours, though llama.cpp has it too.
+    if (option == nullptr || lists(option->args, "--help") || lists(option->args, "--version")) {
+      split.ours.push_back(typed);
+      continue;
+    }
+    const bool negated = std::find(kSupportedNegations.begin(), kSupportedNegations.end(), typed) !=
+                         kSupportedNegations.end();
+    if (!negated && !is_supported(*option)) return refuse(typed, *option);
+    split.llama.push_back(typed);
+    for (size_t k = 0; k < value_count(*option); ++k) {
+      if (++i == arguments.size()) {
+        return Status(StatusCode::invalid_argument, fmt::format("{} needs a value", typed))
+            .suggest(option->value_hint == nullptr
+                         ? std::string()
+                         : fmt::format("{} {}", typed, option->value_hint));
+      }
+      split.llama.push_back(arguments[i]);
+    }
+  }
+  return split;
+}
+
+bool parse_llama_arguments(const std::vector<std::string>& arguments, const std::string& model_path,
+                           common_params& params) {
+  std::vector<std::string> words = {"hypura", "-m", model_path};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  return common_params_parse(static_cast<int>(argv.size()), argv.data(), params, kExample);
+}
+
+std::vector<std::string> llama_option_names() {
+  std::vector<std::string> names;
+  for (const common_arg& option : table()) {
+    if (!is_supported(option)) continue;
+    for (const char* name : option.args) names.emplace_back(name);
+  }
+  return names;
+}
+
+std::string llama_option_help() {
+  std::string help;
+  for (const common_arg& option : table()) {
+    if (!is_supported(option)) continue;
+    help += common_arg(option).to_string();
+  }
+  return help;
+}
+
+}  // namespace hypura::cli

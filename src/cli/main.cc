@@ -1,0 +1,99 @@
+// The hypura command: one word says what to do, cli/ has a file for each.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "cli/exit_code.h"
+#include "cli/inspect.h"
+#include "cli/run.h"
+#include "cli/suggestion.h"
+#include "cli/terminal.h"
+#include "ggml.h"
+
+namespace hypura::cli {
+namespace {
+
+constexpr const char* kVersion = "0.1.0";
+
+constexpr const char* kHelp =
+    "Runs large language models that are bigger than the machine's memory.\n"
+    "\n"
+    "  hypura run MODEL [-p TEXT | -f FILE | -i] [--ram-budget SIZE|NN%|auto|min]\n"
+    "  hypura inspect MODEL [--tensors] [--json]\n"
+    "  hypura --version\n"
+    "\n"
+    "hypura COMMAND --help has the rest.\n";
+
+Status inspect(const std::vector<std::string>& arguments) {
+  InspectOptions options;
+  CLI::App app("Shows what a model file holds, without reading its weights.");
+  app.name("hypura inspect");
+  app.add_option("MODEL", options.model, "GGUF file; of a split model any shard")->required();
+  app.add_flag("--tensors", options.tensors, "list every tensor");
+  app.add_flag("--json", options.json, "print one JSON object");
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    write_answer(app.help());
+    return Status();
+  } catch (const CLI::ParseError& error) {
+    return Status(StatusCode::invalid_argument, error.what()).suggest("hypura inspect --help");
+  }
+  return run_inspect(options);
+}
+
+Status dispatch(const std::vector<std::string>& words) {
+  if (words.empty() || words[0] == "-h" || words[0] == "--help" || words[0] == "help") {
+    write_answer(kHelp);
+    return words.empty() ? Status(StatusCode::invalid_argument, "no command given") : Status();
+  }
+  if (words[0] == "--version") {
+    write_answer(fmt::format("hypura {} on llama.cpp v0.5.0\n", kVersion));
+    return Status();
+  }
+  const std::vector<std::string> rest(words.begin() + 1, words.end());
+  if (words[0] == "run") return run(rest);
+  if (words[0] == "inspect") return inspect(rest);
+  const std::string meant = closest(words[0], {"run", "inspect", "help", "--version", "--help"});
+  return Status(StatusCode::invalid_argument, fmt::format("unknown command {}", words[0]))
+      .suggest(meant.empty() ? "hypura --help" : fmt::format("did you mean {}?", meant));
+}
+
+// llama.cpp aborts on what it did not foresee in a model. Nothing can be resumed then, but the user
+// still gets one message and an exit code. What is going on is in ggml's message.
+void on_ggml_abort(const char* message) {
+  std::fprintf(stderr,
+               "error: llama.cpp cannot run this model\n  why: %s\n  try: another model file; "
+               "`hypura inspect` shows what this one holds\n",
+               message);
+  _exit(kInvalidModel);
+}
+
+int main_function(int argc, char** argv) {
+  signal(SIGPIPE, SIG_IGN);
+  ggml_set_abort_callback(on_ggml_abort);
+  Status status;
+  try {
+    status = dispatch(std::vector<std::string>(argv + 1, argv + argc));
+  } catch (const std::bad_alloc&) {
+    status = Status(StatusCode::failed, "out of memory").suggest("a smaller --ram-budget or --ctx");
+  } catch (const std::exception& error) {
+    status = Status(StatusCode::failed, error.what());
+  }
+  if (!status.ok() && !status.message().empty() && status.code() != StatusCode::interrupted) {
+    write_note(status.to_string() + "\n");
+  }
+  return exit_code(status);
+}
+
+}  // namespace
+}  // namespace hypura::cli
+
+int main(int argc, char** argv) { return hypura::cli::main_function(argc, argv); }

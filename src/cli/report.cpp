@@ -1,0 +1,196 @@
+#include "cli/report.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/units.h"
+#include "engine/numerics.h"
+#include "machine/memory.h"
+
+namespace hypura::cli {
+namespace {
+
+// nlohmann's map keeps keys sorted; a report reads better in the order it is written.
+using Json = nlohmann::ordered_json;
+
+double rate(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
+
+double percent(uint64_t part, uint64_t whole) {
+  return whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+}
+
+// Figures of the answer alone, without loading.
+struct Derived {
+  double prefill_tps = 0;
+  double decode_tps = 0;
+  double seconds = 0;
+  uint64_t bytes_read = 0;
+  double bytes_per_token = 0;
+  double stall_seconds = 0;
+  uint64_t expert_uses = 0;
+  double expert_hit_rate = 0;
+};
+
+Derived derive(const RunReport& report) {
+  const Answer& answer = report.answer;
+  const ResidencyStats& before = report.loaded.residency;
+  const ResidencyStats& after = report.finished.residency;
+  Derived derived;
+  derived.prefill_tps = rate(static_cast<double>(answer.prompt_tokens), answer.prompt_seconds);
+  if (answer.tokens.size() > 1) {
+    derived.decode_tps =
+        rate(static_cast<double>(answer.tokens.size() - 1), answer.decode_seconds);
+  }
+  derived.seconds = answer.first_token_seconds + answer.decode_seconds;
+  derived.bytes_read = after.bytes_read - before.bytes_read;
+  const size_t steps = answer.tokens.size() + answer.prompt_tokens;
+  derived.bytes_per_token =
+      steps == 0 ? 0 : static_cast<double>(derived.bytes_read) / static_cast<double>(steps);
+  derived.stall_seconds = static_cast<double>(after.stall_ns - before.stall_ns) * 1e-9;
+  const uint64_t hits = after.expert_hits - before.expert_hits;
+  derived.expert_uses = hits + after.expert_misses - before.expert_misses;
+  if (derived.expert_uses > 0) {
+    derived.expert_hit_rate =
+        static_cast<double>(hits) / static_cast<double>(derived.expert_uses);
+  }
+  return derived;
+}
+
+std::string experts_text(const ModelInfo& info) {
+  if (info.expert_count == 0) return std::string();
+  return fmt::format(", {} of {} experts a token", info.expert_used_count, info.expert_count);
+}
+
+}  // namespace
+
+std::string plan_text(const Engine& engine) {
+  const PlanSummary& plan = engine.plan();
+  const ModelInfo& info = engine.index().info();
+  std::string text = fmt::format(
+      "{} ({}, {}{}), {} of weights\n", info.name.empty() ? "model" : info.name, info.architecture,
+      info.quantization, experts_text(info), format_bytes(plan.weight_bytes));
+  const uint32_t context = llama_n_ctx(engine.context());
+  text += fmt::format("mode {}, context {}", to_string(plan.mode), context);
+  if (info.context_length > context) {
+    text += fmt::format(" of {} (--ctx for more)", info.context_length);
+  }
+  text += '\n';
+  const auto row = [&](const char* tier, uint64_t bytes, const std::string& what) {
+    text += fmt::format("  {:<5} {:>10}  {}\n", tier, format_bytes(bytes), what);
+  };
+  row("RAM", plan.pinned_bytes,
+      fmt::format("weights that stay ({:.0f} % of the model)",
+                  percent(plan.pinned_bytes, plan.weight_bytes)));
+  if (plan.mode != Mode::resident) {
+    std::string what = "slots for streamed weights";
+    if (plan.expert_slices > 0) {
+      what += fmt::format(", {} of {} expert slices ({:.0f} %)", plan.expert_slots,
+                          plan.expert_slices, percent(plan.expert_slots, plan.expert_slices));
+    }
+    row("RAM", plan.cached_bytes, what);
+  }
+  row("RAM", plan.fixed_bytes,
+      fmt::format("KV cache {}, activations and buffers {}", format_bytes(plan.context.kv_bytes),
+                  format_bytes(plan.fixed_bytes - plan.context.kv_bytes)));
+  if (plan.mode != Mode::resident) {
+    row("NVMe", plan.streamed_bytes, "weights read as they are needed");
+    text += fmt::format("budget {}, and {} for the program itself\n",
+                        format_bytes(plan.budget_bytes), format_bytes(plan.process_base_bytes));
+  }
+  return text;
+}
+
+std::string summary_text(const Engine& engine, const RunReport& report) {
+  const Answer& answer = report.answer;
+  const Derived derived = derive(report);
+  std::string text = fmt::format(
+      "{} tokens at {:.1f} tok/s, prompt of {} at {:.1f} tok/s, first token after {:.2f} s, "
+      "loaded in {:.2f} s",
+      answer.tokens.size(), derived.decode_tps, answer.prompt_tokens, derived.prefill_tps,
+      answer.first_token_seconds, report.load_seconds);
+  if (engine.plan().mode != Mode::resident) {
+    text += fmt::format("; read {} ({} a token, {}), waited {:.2f} s for the drive",
+                        format_bytes(derived.bytes_read),
+                        format_bytes(static_cast<uint64_t>(derived.bytes_per_token)),
+                        report.finished.direct_io ? "direct" : "through the page cache",
+                        derived.stall_seconds);
+    if (derived.expert_uses > 0) {
+      text += fmt::format(", expert hits {:.0f} %", 100 * derived.expert_hit_rate);
+    }
+  }
+  text += fmt::format("; peak memory {}\n", format_bytes(peak_resident_bytes()));
+  return text;
+}
+
+std::string run_json(const Engine& engine, const RunReport& report) {
+  const PlanSummary& plan = engine.plan();
+  const Answer& answer = report.answer;
+  const Derived derived = derive(report);
+  const Numerics numerics = numerics_of(engine);
+  const WalkStats& walk = report.finished.walk;
+
+  Json json;
+  json["schema"] = 1;
+  json["model"] = engine.index().shards().front().path;
+  json["text"] = answer.text;
+  json["token_ids"] = answer.tokens;
+  json["stop"] = to_string(answer.stop);
+  json["prompt_tokens"] = answer.prompt_tokens;
+  json["tokens_generated"] = answer.tokens.size();
+  json["load_seconds"] = report.load_seconds;
+  json["ttft_seconds"] = answer.first_token_seconds;
+  json["prefill_tps"] = derived.prefill_tps;
+  json["decode_tps"] = derived.decode_tps;
+  json["mode"] = to_string(plan.mode);
+  json["load_bytes_read"] = report.loaded.residency.bytes_read;
+  json["bytes_read"] = derived.bytes_read;
+  json["bytes_read_per_token"] = derived.bytes_per_token;
+  json["expert_hit_rate"] =
+      derived.expert_uses > 0 ? Json(derived.expert_hit_rate) : Json(nullptr);
+  json["stall_seconds"] = derived.stall_seconds;
+  json["io_gbps"] = rate(static_cast<double>(derived.bytes_read) * 1e-9, derived.seconds);
+  // Known once the drive has been measured (`hypura profile`).
+  json["io_roofline_gbps"] = nullptr;
+  json["io_efficiency"] = nullptr;
+  json["bound_seconds"] = nullptr;
+  json["predicted_decode_tps"] = nullptr;
+  json["rss_peak_bytes"] = peak_resident_bytes();
+  json["process_base_bytes"] = plan.process_base_bytes;
+  json["budgets"] = {
+      {"ram_bytes", plan.budget_bytes == 0 ? Json(nullptr) : Json(plan.budget_bytes)},
+      {"fixed_bytes", plan.fixed_bytes},
+      {"kv_bytes", plan.context.kv_bytes},
+      {"compute_bytes", plan.context.compute_bytes},
+      {"weight_bytes", plan.weight_bytes},
+      {"pinned_bytes", plan.pinned_bytes},
+      {"cached_bytes", plan.cached_bytes},
+      {"streamed_bytes", plan.streamed_bytes},
+      {"expert_slots", plan.expert_slots},
+      {"expert_slices", plan.expert_slices},
+  };
+  json["host"] = {
+      {"graphs", walk.graphs},
+      {"cpu_calls", walk.cpu_calls},
+      {"compute_seconds", static_cast<double>(walk.compute_ns) * 1e-9},
+      {"graph_seconds", static_cast<double>(walk.total_ns) * 1e-9},
+  };
+  json["io"] = {
+      {"device", report.finished.device.empty() ? Json(nullptr) : Json(report.finished.device)},
+      {"direct", report.finished.direct_io},
+  };
+  json["numerics"] = {
+      {"threads", numerics.threads},
+      {"threads_batch", numerics.threads_batch},
+      {"batch", numerics.batch},
+      {"micro_batch", numerics.micro_batch},
+      {"context", numerics.context},
+      {"flash_attention", numerics.flash_attention},
+      {"type_k", numerics.type_k},
+      {"type_v", numerics.type_v},
+      {"repack", numerics.repack},
+  };
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace hypura::cli

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+
+#include "engine/engine.h"
+#include "engine/session.h"
+
+namespace hypura::cli {
+
+// What a run took, from opening to the last token.
+struct RunReport {
+  double load_seconds = 0;
+  Answer answer;
+  EngineStats loaded;    // at the end of loading
+  EngineStats finished;
+};
+
+// The plan, tier by tier, for a person: several lines, before the first token.
+std::string plan_text(const Engine& engine);
+// What it took: one line, after the last token.
+std::string summary_text(const Engine& engine, const RunReport& report);
+// The object of `run --json`, "schema": 1.
+std::string run_json(const Engine& engine, const RunReport& report);
+
+}  // namespace hypura::cli

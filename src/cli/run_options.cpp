@@ -1,0 +1,137 @@
+#include "cli/run_options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+
+#include "cli/llama_arguments.h"
+#include "cli/suggestion.h"
+
+namespace hypura::cli {
+namespace {
+
+const std::map<std::string, Mode> kModes = {
+    {"auto", Mode::automatic},
+    {"resident", Mode::resident},
+    {"experts", Mode::experts},
+    {"dense", Mode::dense},
+};
+
+// What the command line says, before it means anything.
+struct Words {
+  std::string model;
+  std::string ram_budget = "auto";
+  std::string mode = "auto";
+  int context = 0;
+  bool exact = false;
+  bool json = false;
+};
+
+void describe(CLI::App& app, Words& words) {
+  app.add_option("MODEL", words.model, "GGUF file; of a split model any shard")->required();
+  app.add_option("--ram-budget", words.ram_budget,
+                 "memory for weights, KV, activations and buffers: SIZE (8G), NN% of the model's "
+                 "weights, auto (what is available) or min (default: auto)");
+  app.add_option("--mode", words.mode,
+                 "auto, resident, experts or dense: what may stream (default: auto)");
+  app.add_flag("--exact", words.exact,
+               "a resident model is not repacked: the bits that streaming gives, too");
+  app.add_option("--ctx", words.context,
+                 "tokens of context; like -c (default: the model's, at most 8192)")
+      ->check(CLI::Range(1, 1 << 30));
+  app.add_flag("--json", words.json, "print one JSON object at the end instead of the text");
+}
+
+Status unknown_option(const std::string& typed) {
+  std::vector<std::string> names = llama_option_names();
+  for (const char* ours : {"--ram-budget", "--mode", "--exact", "--ctx", "--json", "--help"}) {
+    names.emplace_back(ours);
+  }
+  Status status(StatusCode::invalid_argument, fmt::format("unknown option {}", typed));
+  const std::string meant = closest(typed, names);
+  return std::move(status).suggest(meant.empty() ? "hypura run --help"
+                                                 : fmt::format("did you mean {}?", meant));
+}
+
+Status parse_words(std::vector<std::string> ours, Words& words) {
+  CLI::App app;
+  app.set_help_flag();
+  describe(app, words);
+  std::reverse(ours.begin(), ours.end());  // as CLI11 wants a vector
+  try {
+    app.parse(ours);
+  } catch (const CLI::ExtrasError&) {
+    for (const std::string& extra : app.remaining()) {
+      if (extra.starts_with('-')) return unknown_option(extra);
+    }
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("unexpected word {}", app.remaining().front()))
+        .suggest("-p \"TEXT\" for the prompt");
+  } catch (const CLI::RequiredError&) {
+    for (const std::string& word : ours) {
+      if (word.starts_with("--ram-b") || word.starts_with("--mode")) continue;
+      if (word.starts_with('-') && app.get_option_no_throw(word) == nullptr) {
+        return unknown_option(word);
+      }
+    }
+    return Status(StatusCode::invalid_argument, "no model given")
+        .suggest("hypura run MODEL.gguf -p \"Once upon a time\"");
+  } catch (const CLI::ParseError& error) {
+    return Status(StatusCode::invalid_argument, error.what()).suggest("hypura run --help");
+  }
+  return Status();
+}
+
+}  // namespace
+
+Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) {
+  RunOptions options;
+  if (std::any_of(arguments.begin(), arguments.end(),
+                  [](const std::string& word) { return word == "-h" || word == "--help"; })) {
+    options.help = true;
+    return options;
+  }
+  Result<SplitArguments> split = split_arguments(arguments);
+  if (!split.ok()) return split.status();
+  Words words;
+  if (Status status = parse_words(split->ours, words); !status.ok()) return status;
+
+  Result<RamBudget> budget = parse_ram_budget(words.ram_budget);
+  if (!budget.ok()) return budget.status();
+  const auto mode = kModes.find(words.mode);
+  if (mode == kModes.end()) {
+    return Status(StatusCode::invalid_argument, fmt::format("--mode {}: no such mode", words.mode))
+        .suggest("auto, resident, experts or dense");
+  }
+  EngineOptions& engine = options.engine;
+  engine.model_path = words.model;
+  engine.ram_budget = *budget;
+  engine.mode = mode->second;
+  engine.exact = words.exact;
+  options.json = words.json;
+
+  if (!parse_llama_arguments(split->llama, words.model, engine.params)) {
+    return Status(StatusCode::invalid_argument, "");
+  }
+  if (words.context > 0) engine.params.n_ctx = words.context;
+  options.interactive = engine.params.interactive;
+  options.chat = engine.params.conversation_mode == COMMON_CONVERSATION_MODE_ENABLED;
+  if (options.interactive && options.json) {
+    return Status(StatusCode::invalid_argument, "--json and -i exclude each other")
+        .suggest("-p or -f with --json");
+  }
+  return options;
+}
+
+std::string run_help() {
+  Words words;
+  CLI::App app("Generates text with a GGUF model of any size.");
+  app.set_help_flag("-h,--help", "print this and exit");
+  app.name("hypura run");
+  describe(app, words);
+  return app.help() + "\nOptions of llama.cpp:\n" + llama_option_help();
+}
+
+}  // namespace hypura::cli

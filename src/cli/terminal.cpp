@@ -1,0 +1,46 @@
+#include "cli/terminal.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "base/units.h"
+
+namespace hypura::cli {
+namespace {
+
+constexpr double kQuietSeconds = 0.5;
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+bool write_answer(const std::string& text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+         std::fflush(stdout) == 0;
+}
+
+void write_note(const std::string& text) { std::fputs(text.c_str(), stderr); }
+
+ProgressLine::~ProgressLine() {
+  if (shown_) std::fputs("\r\033[K", stderr);
+}
+
+void ProgressLine::update(uint64_t done_bytes, uint64_t total_bytes) {
+  if (isatty(STDERR_FILENO) == 0) return;
+  const double now = now_seconds();
+  if (start_seconds_ == 0) start_seconds_ = now;
+  if (now - start_seconds_ < kQuietSeconds) return;
+  shown_ = true;
+  std::fputs(fmt::format("\rloading {} of {}\033[K", format_bytes(done_bytes),
+                         format_bytes(total_bytes))
+                 .c_str(),
+             stderr);
+}
+
+}  // namespace hypura::cli

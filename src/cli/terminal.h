@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/status.h"
+
+namespace hypura::cli {
+
+// Writes to stdout and flushes. False when nobody reads it any more (a closed pipe).
+bool write_answer(const std::string& text);
+// Writes to stderr: progress, plans, summaries.
+void write_note(const std::string& text);
+
+// Loading progress on stderr: one changing line on a terminal, after half a second; silent
+// elsewhere.
+class ProgressLine {
+ public:
+  ~ProgressLine();
+  void update(uint64_t done_bytes, uint64_t total_bytes);
+
+ private:
+  double start_seconds_ = 0;
+  bool shown_ = false;
+};
+
+}  // namespace hypura::cli

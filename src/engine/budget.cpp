@@ -1,0 +1,31 @@
+#include "engine/budget.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "base/units.h"
+
+namespace hypura {
+
+Result<RamBudget> parse_ram_budget(std::string_view text) {
+  if (text == "auto") return RamBudget{};
+  if (text == "min") return RamBudget{.kind = RamBudget::Kind::minimum};
+  if (text.ends_with('%')) {
+    double percent = 0;
+    const char* end = text.data() + text.size() - 1;
+    const auto [stop, error] = std::from_chars(text.data(), end, percent);
+    if (error == std::errc{} && stop == end && std::isfinite(percent) && percent > 0 &&
+        percent <= 10000) {
+      return RamBudget{.kind = RamBudget::Kind::percent, .percent = percent};
+    }
+  } else if (const std::optional<uint64_t> bytes = parse_bytes(text); bytes && *bytes > 0) {
+    return RamBudget{.kind = RamBudget::Kind::bytes, .bytes = *bytes};
+  }
+  return Status(StatusCode::invalid_argument,
+                fmt::format("--ram-budget {}: not a size, a share or a word", text))
+      .suggest("8G, 40% (of the model's weights), auto or min");
+}
+
+}  // namespace hypura

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/status.h"
+#include "llama.h"
+
+namespace hypura {
+
+// Memory a context of these parameters takes beside weights, in bytes.
+struct ContextSize {
+  uint64_t kv_bytes = 0;       // KV cache and recurrent state
+  uint64_t compute_bytes = 0;  // activations of one micro-batch
+  uint64_t output_bytes = 0;   // logits, and the sampler's copy of them
+  bool flash_attention = false;
+  uint64_t total_bytes() const { return kv_bytes + compute_bytes + output_bytes; }
+};
+
+// Builds the context's graphs without allocating their memory, and adds it up. Every backend's
+// graph_optimize sees the graphs on the way. Costs milliseconds, reads no weights.
+// Errors: failed, if llama.cpp cannot make such a context.
+Result<ContextSize> measure_context(llama_model* model, const llama_context_params& params);
+
+}  // namespace hypura

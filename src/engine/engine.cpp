@@ -1,0 +1,340 @@
+#include "engine/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "backend/device.h"
+#include "base/units.h"
+#include "engine/llama_log.h"
+#include "machine/memory.h"
+#include "plan/placement.h"
+
+namespace hypura {
+namespace {
+
+// Of what the machine has available, `auto` leaves this share to others.
+constexpr double kAutoShare = 0.95;
+// Room `auto` leaves for code, vocabulary and metadata: the bar for the process base.
+constexpr uint64_t kProcessBaseBytes = 128 * kMiB;
+constexpr uint64_t kProcessBasePerMetadata = 3;
+// Repacking while the file is mapped holds weights twice for a while; a tighter budget reads them
+// straight into their buffers.
+constexpr uint64_t kMappedRepackFactor = 2;
+
+// A longer context is used when asked for: its KV cache takes memory from the weights.
+constexpr uint64_t kContextMax = 8192;
+
+uint64_t saturating_subtract(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
+
+Mode mode_of(const Layout& layout) {
+  const bool experts = !layout.pools.empty();
+  const bool dense = layout.ring_bytes > 0;
+  if (experts && dense) return Mode::mixed;
+  return experts ? Mode::experts : Mode::dense;
+}
+
+}  // namespace
+
+const char* to_string(Mode mode) {
+  switch (mode) {
+    case Mode::automatic: return "auto";
+    case Mode::resident: return "resident";
+    case Mode::experts: return "experts";
+    case Mode::dense: return "dense";
+    case Mode::mixed: return "mixed";
+  }
+  return "";
+}
+
+Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
+  std::unique_ptr<Engine> engine(new Engine(std::move(options)));
+  if (Status status = engine->open(); !status.ok()) return status;
+  return engine;
+}
+
+Engine::Engine(EngineOptions options) : options_(std::move(options)) {}
+
+Engine::~Engine() {
+  // Contexts end before the pools they compute with, and before their model.
+  context_.reset();
+  threadpools_.reset();
+}
+
+Status Engine::open() {
+  Result<ModelIndex> index = ModelIndex::open(options_.model_path);
+  if (!index.ok()) return index.status();
+  index_ = std::make_unique<ModelIndex>(*std::move(index));
+  plan_.weight_bytes = index_->info().weight_bytes;
+  available_bytes_ = available_bytes();
+
+  common_params& params = options_.params;
+  params.model.path = index_->shards().front().path;
+  params.fit_params = false;
+  params.warmup = false;
+  params.n_gpu_layers = 0;
+  params.n_outputs_max = params.n_parallel;
+  if (params.n_ctx == 0) {
+    const uint64_t trained = index_->info().context_length;
+    const uint64_t context = trained == 0 ? kContextMax : std::min(trained, kContextMax);
+    params.n_ctx = static_cast<int32_t>(context);
+  }
+  context_params_ = common_context_params_to_llama(params);
+  context_params_.op_offload = false;
+  plan_.budget_bytes = resolve_budget();
+
+  if (Status status = choose_path(); !status.ok()) return status;
+  if (Status status = streamed_ ? open_streamed() : open_plain(); !status.ok()) return status;
+  return make_context();
+}
+
+uint64_t Engine::resolve_budget() const {
+  const RamBudget& budget = options_.ram_budget;
+  switch (budget.kind) {
+    case RamBudget::Kind::bytes:
+      return budget.bytes;
+    case RamBudget::Kind::percent:
+      return static_cast<uint64_t>(static_cast<double>(plan_.weight_bytes) * budget.percent / 100);
+    case RamBudget::Kind::minimum:
+      return 0;  // known once the weights are placed
+    case RamBudget::Kind::automatic:
+      break;
+  }
+  const uint64_t base =
+      kProcessBaseBytes + kProcessBasePerMetadata * index_->info().metadata_bytes;
+  return saturating_subtract(
+      static_cast<uint64_t>(kAutoShare * static_cast<double>(available_bytes_)), base);
+}
+
+// Plain llama.cpp whenever everything fits, or when asked for; streaming otherwise.
+Status Engine::choose_path() {
+  const bool has_experts = index_->info().expert_count > 0;
+  if (options_.mode == Mode::experts && !has_experts) {
+    return Status(StatusCode::invalid_argument, "--mode experts: this model has no experts")
+        .suggest("--mode dense, or auto");
+  }
+  if (options_.mode == Mode::dense && has_experts) {
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("--mode dense: this model routes to {} experts",
+                              index_->info().expert_count))
+        .suggest("--mode experts, or auto");
+  }
+  const bool asked = options_.mode == Mode::experts || options_.mode == Mode::dense;
+  const bool least = options_.ram_budget.kind == RamBudget::Kind::minimum;
+  if (options_.mode == Mode::resident && (least || !options_.ram_budget.is_explicit())) {
+    plan_.budget_bytes = 0;
+    return Status();
+  }
+  streamed_ = asked || least || plan_.weight_bytes > plan_.budget_bytes;
+  if (!streamed_) {
+    // What a context takes is known exactly only from the model: loaded without memory.
+    if (Status status = load_model(true); !status.ok()) return status;
+    Result<ContextSize> size = measure_context(model_.get(), context_params_);
+    if (!size.ok()) return size.status();
+    model_.reset();
+    plan_.fixed_bytes = size->total_bytes();
+    streamed_ = plan_.weight_bytes + plan_.fixed_bytes > plan_.budget_bytes;
+  }
+  if (streamed_ && options_.mode == Mode::resident) {
+    return Status(StatusCode::does_not_fit,
+                  fmt::format("plan does not fit: {} of weights, and {} for KV and activations; the "
+                              "budget is {}",
+                              format_bytes(plan_.weight_bytes), format_bytes(plan_.fixed_bytes),
+                              format_bytes(plan_.budget_bytes)))
+        .because("--mode resident keeps everything in RAM")
+        .suggest("--mode auto, which streams what does not fit");
+  }
+  return Status();
+}
+
+Status Engine::open_plain() {
+  common_params& params = options_.params;
+  plan_.mode = Mode::resident;
+  plan_.pinned_bytes = plan_.weight_bytes;
+  if (options_.exact) params.no_extra_bufts = true;
+  const bool tight = plan_.budget_bytes > 0 &&
+                     plan_.budget_bytes < kMappedRepackFactor * plan_.weight_bytes;
+  if (tight && !params.no_extra_bufts && params.load_mode == LLAMA_LOAD_MODE_AUTO) {
+    params.load_mode = LLAMA_LOAD_MODE_NONE;
+  }
+  plan_.process_base_bytes = resident_bytes();
+  if (Status status = load_model(false); !status.ok()) return status;
+  Result<ContextSize> size = measure_context(model_.get(), context_params_);
+  if (!size.ok()) return size.status();
+  plan_.context = *size;
+  plan_.fixed_bytes = size->total_bytes();
+  return load_adapters();
+}
+
+Status Engine::open_streamed() {
+  common_params& params = options_.params;
+  params.no_extra_bufts = true;
+  params.load_mode = LLAMA_LOAD_MODE_MMAP;
+  params.lazy_mode = LLAMA_LAZY_MODE_OFF;
+  const int threads = std::max(context_params_.n_threads, context_params_.n_threads_batch);
+  Result<std::unique_ptr<StreamedModel>> model = StreamedModel::create(*index_, threads);
+  if (!model.ok()) return model.status();
+  streamed_model_ = *std::move(model);
+  {
+    const LoadScope scope(*streamed_model_);
+    if (Status status = load_model(false); !status.ok()) return status;
+  }
+  if (Status status = load_adapters(); !status.ok()) return status;
+  return place_weights();
+}
+
+Status Engine::load_model(bool without_memory) {
+  llama_model_params params = common_model_params_to_llama(options_.params);
+  params.no_alloc = without_memory;
+  if (without_memory) params.load_mode = LLAMA_LOAD_MODE_NONE;
+  params.progress_callback_user_data = this;
+  params.progress_callback = [](float share, void* user_data) {
+    Engine& engine = *static_cast<Engine*>(user_data);
+    const auto& progress = engine.options_.progress;
+    if (engine.streamed_ || !progress) return !engine.interrupted();
+    const uint64_t total = engine.plan_.weight_bytes;
+    return progress(static_cast<uint64_t>(static_cast<double>(share) * static_cast<double>(total)),
+                    total);
+  };
+  const LlamaErrors errors;
+  model_.reset(llama_model_load_from_file(options_.params.model.path.c_str(), params));
+  if (model_ != nullptr) return Status();
+  if (interrupted()) return Status(StatusCode::interrupted, "interrupted while loading");
+  return Status(StatusCode::invalid_model,
+                fmt::format("llama.cpp cannot load {}", options_.model_path))
+      .because(errors.text());
+}
+
+Status Engine::load_adapters() {
+  for (common_adapter_lora_info& info : options_.params.lora_adapters) {
+    const LlamaErrors errors;
+    llama_adapter_lora_ptr adapter(llama_adapter_lora_init(model_.get(), info.path.c_str()));
+    if (adapter == nullptr) {
+      return Status(StatusCode::invalid_model, fmt::format("cannot load LoRA {}", info.path))
+          .because(errors.text());
+    }
+    info.ptr = adapter.get();
+    adapters_.push_back(std::move(adapter));
+  }
+  return Status();
+}
+
+// Measures what the graphs need, gives the rest of the budget to weights, and reads the pinned ones.
+Status Engine::place_weights() {
+  Result<ContextSize> size = measure_context(model_.get(), context_params_);
+  if (!size.ok()) return size.status();
+  plan_.context = *size;
+  const GraphDemand& demand = streamed_model_->demand();
+  uint64_t adapter_bytes = 0;
+  for (const common_adapter_lora_info& info : options_.params.lora_adapters) {
+    std::error_code ignored;
+    adapter_bytes += std::filesystem::file_size(info.path, ignored);
+  }
+  plan_.fixed_bytes =
+      size->total_bytes() + demand.work_bytes + demand.scratch_bytes + adapter_bytes;
+  plan_.process_base_bytes = saturating_subtract(resident_bytes(), adapter_bytes);
+
+  PlacementInput input{
+      .uses = streamed_model_->uses(),
+      .experts_used = static_cast<uint32_t>(index_->info().expert_used_count),
+      .rows_per_graph = demand.rows_per_graph,
+  };
+  const uint64_t minimum = minimum_weight_budget(*index_, input);
+  if (options_.ram_budget.kind == RamBudget::Kind::minimum) {
+    plan_.budget_bytes = plan_.fixed_bytes + minimum;
+  }
+  if (plan_.budget_bytes < plan_.fixed_bytes + minimum) {
+    return Status(StatusCode::does_not_fit,
+                  fmt::format("plan does not fit: needs {} of RAM, budget is {}",
+                              format_bytes(plan_.fixed_bytes + minimum),
+                              format_bytes(plan_.budget_bytes)))
+        .because(fmt::format("{} least for weights + {} KV (ctx {}) + {} activations and buffers",
+                             format_bytes(minimum), format_bytes(size->kv_bytes),
+                             context_params_.n_ctx,
+                             format_bytes(plan_.fixed_bytes - size->kv_bytes)))
+        .suggest(fmt::format("--ram-budget min, a smaller --ctx (KV is {} per 1024 tokens) or a "
+                             "smaller -ub (now {})",
+                             format_bytes(size->kv_bytes * 1024 / std::max(1u, context_params_.n_ctx)),
+                             context_params_.n_ubatch));
+  }
+  input.weight_budget = plan_.budget_bytes - plan_.fixed_bytes;
+  Result<Layout> layout = place(*index_, input);
+  if (!layout.ok()) return layout.status();
+
+  plan_.mode = mode_of(*layout);
+  plan_.pinned_bytes = 0;
+  for (uint32_t i = 0; i < layout->homes.size(); ++i) {
+    const uint64_t bytes = index_->tensor(TensorId{i}).bytes;
+    const Home home = layout->homes[i].home;
+    if (home == Home::pinned) plan_.pinned_bytes += bytes;
+    if (home != Home::pinned && home != Home::unused) plan_.streamed_bytes += bytes;
+  }
+  plan_.cached_bytes = layout->total_bytes() - layout->pinned_bytes;
+  for (const PoolLayout& pool : layout->pools) {
+    plan_.expert_slots += pool.slots;
+    for (const TensorId id : pool.tensors) {
+      plan_.expert_slices += index_->tensor(id).expert_count;
+    }
+  }
+
+  device_ = options_.make_device ? options_.make_device() : make_block_device({});
+  Result<std::unique_ptr<Residency>> residency =
+      Residency::create(*index_, *std::move(layout), *device_);
+  if (!residency.ok()) return residency.status();
+  if (Status status = (*residency)->load_pinned(options_.progress); !status.ok()) return status;
+  streamed_model_->attach(*std::move(residency));
+  return Status();
+}
+
+Status Engine::make_context() {
+  const LlamaErrors errors;
+  context_.reset(llama_init_from_model(model_.get(), context_params_));
+  if (context_ == nullptr) {
+    return Status(StatusCode::failed, "llama.cpp cannot create a context").because(errors.text());
+  }
+  llama_set_abort_callback(
+      context_.get(), [](void* engine) { return static_cast<Engine*>(engine)->interrupted(); },
+      this);
+  common_set_adapter_lora(context_.get(), options_.params.lora_adapters);
+  if (!streamed_) {
+    threadpools_ = std::make_unique<common_threadpools>();
+    threadpools_->init(context_.get(), options_.params);
+  }
+  return Status();
+}
+
+Status Engine::decode(const llama_batch& batch) {
+  return finish(llama_decode(context_.get(), batch), "decode");
+}
+
+Status Engine::encode(const llama_batch& batch) {
+  return finish(llama_encode(context_.get(), batch), "encode");
+}
+
+Status Engine::finish(int code, const char* what) {
+  if (code == 0) return Status();
+  if (streamed_model_ != nullptr) {
+    if (Status error = streamed_model_->take_error(); !error.ok()) return error;
+  }
+  if (interrupted()) return Status(StatusCode::interrupted, "interrupted");
+  if (code == 1) {
+    return Status(StatusCode::failed,
+                  fmt::format("the context of {} tokens is full", context_params_.n_ctx))
+        .suggest("a larger --ctx");
+  }
+  return Status(StatusCode::failed, fmt::format("llama.cpp could not {} (code {})", what, code));
+}
+
+EngineStats Engine::stats() const {
+  EngineStats stats;
+  if (streamed_model_ == nullptr) return stats;
+  stats.residency = streamed_model_->residency()->stats();
+  stats.walk = streamed_model_->walk_stats();
+  stats.direct_io = streamed_model_->residency()->reader().direct();
+  stats.device = device_->name();
+  return stats;
+}
+
+}  // namespace hypura

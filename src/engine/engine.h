@@ -1,0 +1,116 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/streamed_model.h"
+#include "base/status.h"
+#include "common.h"
+#include "engine/budget.h"
+#include "engine/context_size.h"
+#include "io/block_device.h"
+#include "llama-cpp.h"
+#include "model/model_index.h"
+
+namespace hypura {
+
+// resident is llama.cpp's plain path; experts, dense and mixed stream what their names say.
+enum class Mode : uint8_t { automatic, resident, experts, dense, mixed };
+const char* to_string(Mode mode);
+
+struct EngineOptions {
+  std::string model_path;
+  RamBudget ram_budget;
+  Mode mode = Mode::automatic;  // mixed is a result, not a wish
+  bool exact = false;           // resident without repacking: the bit reference
+  common_params params;         // llama.cpp's own; the engine overrides what streaming dictates
+  std::function<bool(uint64_t done, uint64_t total)> progress;  // false cancels
+  // Set from anywhere, also a signal handler, to end loading or computing early. Outlives the
+  // engine; may be null.
+  const std::atomic<bool>* stop = nullptr;
+  // Where weights are read from; the machine's best if null. For tests.
+  std::function<std::unique_ptr<BlockDevice>()> make_device;
+};
+
+// Where the memory goes, as decided before the first weight is read.
+struct PlanSummary {
+  Mode mode = Mode::resident;
+  uint64_t budget_bytes = 0;   // 0: resident with nothing to hold to
+  uint64_t fixed_bytes = 0;    // KV, activations, logits, work and scratch buffers
+  ContextSize context;
+  uint64_t weight_bytes = 0;   // the file's
+  uint64_t pinned_bytes = 0;   // of these, always in RAM
+  uint64_t cached_bytes = 0;   // slots in RAM for experts, rows and the ring
+  uint64_t streamed_bytes = 0;  // with their home on the drive
+  uint32_t expert_slots = 0;   // over all projections
+  uint32_t expert_slices = 0;
+  uint64_t process_base_bytes = 0;  // code, vocabulary, metadata: outside of the budget
+};
+
+struct EngineStats {
+  ResidencyStats residency;
+  WalkStats walk;
+  bool direct_io = false;
+  std::string device;  // block device's name, empty if resident
+};
+
+// One model, opened and ready: the composition of index, placement, residency, backend and
+// llama.cpp's context. Used by one thread.
+class Engine {
+ public:
+  // Errors: invalid_argument, does_not_fit, invalid_model, failed, interrupted.
+  static Result<std::unique_ptr<Engine>> open(EngineOptions options);
+  ~Engine();
+
+  const ModelIndex& index() const { return *index_; }
+  const PlanSummary& plan() const { return plan_; }
+  const common_params& params() const { return options_.params; }
+  llama_model* model() const { return model_.get(); }
+  llama_context* context() const { return context_.get(); }
+  const llama_vocab* vocab() const { return llama_model_get_vocab(model()); }
+
+  // llama_decode and llama_encode with our reasons for a failure.
+  Status decode(const llama_batch& batch);
+  Status encode(const llama_batch& batch);
+  bool interrupted() const {
+    return options_.stop != nullptr && options_.stop->load(std::memory_order_relaxed);
+  }
+
+  EngineStats stats() const;
+
+ private:
+  explicit Engine(EngineOptions options);
+
+  Status open();
+  Status choose_path();
+  Status open_plain();
+  Status open_streamed();
+  Status load_model(bool without_memory);
+  Status load_adapters();
+  Status make_context();
+  Status place_weights();
+  uint64_t resolve_budget() const;
+  Status finish(int code, const char* what);
+
+  EngineOptions options_;
+  llama_context_params context_params_;
+  PlanSummary plan_;
+  uint64_t available_bytes_ = 0;
+  bool streamed_ = false;
+
+  // In order of construction: later ones refer to earlier ones.
+  std::unique_ptr<ModelIndex> index_;
+  std::unique_ptr<BlockDevice> device_;
+  std::unique_ptr<StreamedModel> streamed_model_;
+  llama_model_ptr model_;
+  std::vector<llama_adapter_lora_ptr> adapters_;
+  llama_context_ptr context_;
+  std::unique_ptr<common_threadpools> threadpools_;
+};
+
+}  // namespace hypura

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/engine.h"
+
+namespace hypura {
+
+// What decides the bits of a run's output, besides model and tokens. Two runs with equal numerics
+// give equal logits, streamed or not.
+struct Numerics {
+  int threads = 0;
+  int threads_batch = 0;
+  uint32_t batch = 0;
+  uint32_t micro_batch = 0;
+  uint32_t context = 0;
+  bool flash_attention = false;
+  std::string type_k;
+  std::string type_v;
+  bool repack = false;
+};
+
+Numerics numerics_of(const Engine& engine);
+
+}  // namespace hypura

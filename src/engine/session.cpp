@@ -1,0 +1,185 @@
+#include "engine/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <utility>
+
+#include "engine/llama_log.h"
+#include "engine/utf8.h"
+
+namespace hypura {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Position of the first stop word in `text`, searched from `from`; npos if there is none.
+size_t find_stop_word(const std::string& text, size_t from, const std::vector<std::string>& words) {
+  size_t first = std::string::npos;
+  for (const std::string& word : words) {
+    const size_t start = from > word.size() ? from - word.size() : 0;
+    first = std::min(first, text.find(word, start));
+  }
+  return first;
+}
+
+}  // namespace
+
+const char* to_string(StopReason reason) {
+  switch (reason) {
+    case StopReason::length: return "length";
+    case StopReason::end_of_text: return "end_of_text";
+    case StopReason::stop_word: return "stop_word";
+    case StopReason::context_full: return "context_full";
+    case StopReason::interrupted: return "interrupted";
+  }
+  return "";
+}
+
+Result<std::unique_ptr<Session>> Session::create(Engine& engine) {
+  common_params_sampling params = engine.params().sampling;
+  if (params.ignore_eos) {
+    for (llama_token token = 0; token < llama_vocab_n_tokens(engine.vocab()); ++token) {
+      if (llama_vocab_is_eog(engine.vocab(), token)) {
+        params.logit_bias.push_back({token, -INFINITY});
+      }
+    }
+  }
+  const LlamaErrors errors;
+  common_sampler_ptr sampler(common_sampler_init(engine.model(), params));
+  if (sampler == nullptr) {
+    return Status(StatusCode::invalid_argument, "llama.cpp refuses the sampling parameters")
+        .because(errors.text())
+        .suggest("another --grammar or --json-schema");
+  }
+  return std::unique_ptr<Session>(new Session(engine, std::move(sampler)));
+}
+
+Session::Session(Engine& engine, common_sampler_ptr sampler)
+    : engine_(engine), sampler_(std::move(sampler)) {}
+
+Result<Answer> Session::answer(const std::vector<llama_token>& prompt, int predict_max,
+                               const std::function<void(const std::string&)>& on_text) {
+  const Clock::time_point start = Clock::now();
+  Answer answer;
+  answer.prompt_tokens = prompt.size();
+  Status status = llama_model_has_encoder(engine_.model()) ? process_encoder_prompt(prompt)
+                                                           : process_prompt(prompt);
+  if (status.code() == StatusCode::interrupted) {
+    answer.stop = StopReason::interrupted;
+    return answer;
+  }
+  if (!status.ok()) return status;
+  answer.prompt_seconds = seconds_since(start);
+
+  Clock::time_point first_token;
+  Utf8Stream stream;
+  while (predict_max < 0 || std::ssize(answer.tokens) < predict_max) {
+    const llama_token token = common_sampler_sample(sampler_.get(), engine_.context(), -1);
+    common_sampler_accept(sampler_.get(), token, true);
+    if (answer.tokens.empty()) {
+      first_token = Clock::now();
+      answer.first_token_seconds = seconds_since(start);
+    }
+    if (llama_vocab_is_eog(engine_.vocab(), token)) {
+      answer.stop = StopReason::end_of_text;
+      break;
+    }
+    answer.tokens.push_back(token);
+    const size_t before = answer.text.size();
+    const std::string complete = stream.push(common_token_to_piece(
+        engine_.context(), token, engine_.params().special));
+    answer.text += complete;
+    const size_t stop_word = find_stop_word(answer.text, before, engine_.params().antiprompt);
+    if (stop_word != std::string::npos) {
+      answer.text.erase(stop_word);
+      answer.stop = StopReason::stop_word;
+      if (stop_word > before) on_text(answer.text.substr(before));
+      break;
+    }
+    if (!complete.empty()) on_text(complete);
+    if (predict_max >= 0 && std::ssize(answer.tokens) == predict_max) break;
+    if (std::cmp_greater_equal(history_.size(), llama_n_ctx(engine_.context())) && !make_room()) {
+      answer.stop = StopReason::context_full;
+      break;
+    }
+    status = add_token(token);
+    if (status.code() == StatusCode::interrupted || engine_.interrupted()) {
+      answer.stop = StopReason::interrupted;
+      break;
+    }
+    if (!status.ok()) return status;
+  }
+  if (const std::string rest = stream.finish(); !rest.empty()) {
+    answer.text += rest;
+    on_text(rest);
+  }
+  if (answer.tokens.size() > 1) answer.decode_seconds = seconds_since(first_token);
+  return answer;
+}
+
+Status Session::process_prompt(const std::vector<llama_token>& prompt) {
+  const uint32_t context = llama_n_ctx(engine_.context());
+  if (history_.size() + prompt.size() >= context) {
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("the prompt has {} tokens, and {} of the context's {} are left",
+                              prompt.size(), context - std::min<size_t>(context, history_.size()),
+                              context))
+        .suggest("a larger --ctx, or a shorter prompt");
+  }
+  const size_t batch_max = llama_n_batch(engine_.context());
+  for (size_t first = 0; first < prompt.size(); first += batch_max) {
+    const size_t count = std::min(batch_max, prompt.size() - first);
+    std::vector<llama_token> tokens(prompt.begin() + static_cast<ptrdiff_t>(first),
+                                    prompt.begin() + static_cast<ptrdiff_t>(first + count));
+    if (Status status = engine_.decode(
+            llama_batch_get_one(tokens.data(), static_cast<int32_t>(tokens.size())));
+        !status.ok()) {
+      return status;
+    }
+    history_.insert(history_.end(), tokens.begin(), tokens.end());
+  }
+  for (const llama_token token : prompt) common_sampler_accept(sampler_.get(), token, false);
+  return Status();
+}
+
+// Models with an encoder read the prompt there, and the decoder starts with a token of its own.
+Status Session::process_encoder_prompt(const std::vector<llama_token>& prompt) {
+  std::vector<llama_token> tokens = prompt;
+  if (Status status = engine_.encode(
+          llama_batch_get_one(tokens.data(), static_cast<int32_t>(tokens.size())));
+      !status.ok()) {
+    return status;
+  }
+  llama_token start = llama_model_decoder_start_token(engine_.model());
+  if (start == LLAMA_TOKEN_NULL) start = llama_vocab_bos(engine_.vocab());
+  return add_token(start);
+}
+
+Status Session::add_token(llama_token token) {
+  const Status status = engine_.decode(llama_batch_get_one(&token, 1));
+  if (status.ok()) history_.push_back(token);
+  return status;
+}
+
+// Drops the older half of the context, but for its first tokens, if the user asked for that.
+bool Session::make_room() {
+  llama_memory_t memory = llama_get_memory(engine_.context());
+  const common_params& params = engine_.params();
+  if (!params.ctx_shift || !llama_memory_can_shift(memory)) return false;
+  const int32_t count = static_cast<int32_t>(history_.size());
+  const int32_t keep = std::clamp(params.n_keep, 0, count - 1);
+  const int32_t dropped = std::max(1, (count - keep) / 2);
+  llama_memory_seq_rm(memory, 0, keep, keep + dropped);
+  llama_memory_seq_add(memory, 0, keep + dropped, count, -dropped);
+  history_.erase(history_.begin() + keep, history_.begin() + keep + dropped);
+  return true;
+}
+
+}  // namespace hypura

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "llama.h"
+#include "sampling.h"
+
+namespace hypura {
+
+enum class StopReason : uint8_t { length, end_of_text, stop_word, context_full, interrupted };
+const char* to_string(StopReason reason);
+
+// One answer and what it took.
+struct Answer {
+  std::string text;
+  std::vector<llama_token> tokens;  // without the end-of-text token
+  StopReason stop = StopReason::length;
+  uint64_t prompt_tokens = 0;  // processed for this answer, without those already in context
+  double prompt_seconds = 0;
+  double first_token_seconds = 0;  // from the start of the prompt
+  double decode_seconds = 0;       // for all tokens but the first
+};
+
+// A conversation with one context: what was said stays in the KV cache, and each prompt only adds
+// to it. Not copyable; used by one thread.
+class Session {
+ public:
+  // The sampler's parameters come from the engine's. Errors: invalid_argument for a bad grammar.
+  static Result<std::unique_ptr<Session>> create(Engine& engine);
+
+  // Adds `prompt` to the context and samples until `predict_max` tokens (-1: until the model ends
+  // or the context is full). `on_text` gets complete UTF-8 as it comes. An interrupt is an answer
+  // that stopped early, not an error.
+  Result<Answer> answer(const std::vector<llama_token>& prompt, int predict_max,
+                        const std::function<void(const std::string&)>& on_text);
+
+  // All tokens in the context, prompts and answers.
+  const std::vector<llama_token>& history() const { return history_; }
+
+ private:
+  Session(Engine& engine, common_sampler_ptr sampler);
+
+  Status process_prompt(const std::vector<llama_token>& prompt);
+  Status process_encoder_prompt(const std::vector<llama_token>& prompt);
+  Status add_token(llama_token token);
+  bool make_room();
+
+  Engine& engine_;
+  common_sampler_ptr sampler_;
+  std::vector<llama_token> history_;
+};
+
+}  // namespace hypura

@@ -1,0 +1,369 @@
+#include "plan/placement.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+#include <tuple>
+
+#include "base/check.h"
+#include "base/units.h"
+#include "model/pinned_runs.h"
+
+namespace hypura {
+namespace {
+
+// Rows are cut where ggml's kernels do not notice: at multiples of 64, of matrices that have a
+// multiple of 64.
+constexpr int64_t kCutRows = 64;
+// A piece large enough that the calls it costs (15 us) vanish behind its read (2 ms at 2 GB/s).
+constexpr uint64_t kPieceBytesMax = 4 * kMiB;
+constexpr uint64_t kPieceBytesMin = 64 * kKiB;
+constexpr uint64_t kPiecesPerModel = 64;
+constexpr uint32_t kRingSlotsMin = 3;
+constexpr uint32_t kRingSlots = 24;
+constexpr uint32_t kRowSlotsMin = 64;
+constexpr uint32_t kRowSlotsMax = 512;
+// Bookkeeping per cached slice and per slot.
+constexpr uint64_t kKeyBytes = 4;
+constexpr uint64_t kSlotBytes = 64;
+
+// How a tensor may be kept, from the use graphs make of it.
+enum class Kind : uint8_t { unused, must_pin, dense, experts, rows };
+
+uint64_t row_bytes(const TensorInfo& tensor) {
+  return tensor.bytes / static_cast<uint64_t>(tensor.elements() / tensor.ne[0]);
+}
+
+bool is_matrix(const TensorInfo& tensor) { return tensor.ne[2] == 1 && tensor.ne[3] == 1; }
+
+// Some kernels for these types want the experts contiguous, and compute other bits if they are not.
+bool needs_contiguous_slices(const TensorInfo& tensor) {
+  return std::string_view(type_name(tensor.type)).starts_with("iq");
+}
+
+class Placer {
+ public:
+  Placer(const ModelIndex& index, const PlacementInput& input) : index_(index), input_(input) {
+    classify();
+    choose_pieces();
+    group_experts();
+  }
+
+  uint64_t minimum() const {
+    Layout layout = empty_layout();
+    layout.ring_slots = kRingSlotsMin;
+    build_pools(layout, 0);
+    account(layout);
+    return layout.total_bytes();
+  }
+
+  Layout place() const {
+    Layout layout = empty_layout();
+    layout.ring_slots = kRingSlotsMin;
+    build_pools(layout, 0);
+    account(layout);
+    HYPURA_CHECK(layout.total_bytes() <= input_.weight_budget);
+    pin_dense(layout);
+    widen_ring(layout);
+    grow_pools(layout);
+    pin_row_tensors(layout);
+    return layout;
+  }
+
+ private:
+  const TensorInfo& info(TensorId id) const { return index_.tensor(id); }
+
+  void classify();
+  void choose_pieces();
+  void group_experts();
+  Kind kind_of(TensorId id) const;
+  int64_t piece_rows(const TensorInfo& tensor) const;
+  uint64_t piece_bytes(const TensorInfo& tensor) const {
+    return static_cast<uint64_t>(piece_rows(tensor)) * row_bytes(tensor);
+  }
+  bool can_cut(const TensorInfo& tensor) const { return tensor.ne[1] % kCutRows == 0; }
+
+  Layout empty_layout() const;
+  void add_row_cache(TensorHome& home, const TensorInfo& tensor) const;
+  void pin_dense(Layout& layout) const;
+  void widen_ring(Layout& layout) const;
+  void grow_pools(Layout& layout) const;
+  void pin_row_tensors(Layout& layout) const;
+  void build_pools(Layout& layout, uint64_t budget) const;
+  void account(Layout& layout) const;
+  bool fits(const Layout& layout) const { return layout.total_bytes() <= input_.weight_budget; }
+
+  const ModelIndex& index_;
+  const PlacementInput& input_;
+  std::vector<Kind> kinds_;
+  std::vector<TensorId> dense_;  // in the order of use: by layer, then by file
+  uint64_t piece_target_ = kPieceBytesMax;
+  // Expert tensors whose slices may share slots: same row length, rows, type.
+  std::map<std::tuple<int64_t, int64_t, int>, std::vector<TensorId>> shapes_;
+};
+
+void Placer::classify() {
+  kinds_.resize(index_.tensors().size());
+  uint64_t dense_bytes = 0;
+  for (uint32_t i = 0; i < kinds_.size(); ++i) {
+    kinds_[i] = kind_of(TensorId{i});
+    if (kinds_[i] == Kind::dense) {
+      dense_.push_back(TensorId{i});
+      dense_bytes += info(TensorId{i}).bytes;
+    }
+  }
+  std::sort(dense_.begin(), dense_.end(), [&](TensorId a, TensorId b) {
+    const auto order = [&](TensorId id) {
+      const TensorInfo& tensor = info(id);
+      return std::tuple(tensor.layer < 0 ? INT32_MAX : tensor.layer, tensor.shard, tensor.offset);
+    };
+    return order(a) < order(b);
+  });
+  piece_target_ = std::clamp(dense_bytes / kPiecesPerModel, kPieceBytesMin, kPieceBytesMax);
+}
+
+Kind Placer::kind_of(TensorId id) const {
+  const TensorUse& use = input_.uses[id.value];
+  const TensorInfo& tensor = info(id);
+  if (!use.mapped) return Kind::unused;
+  if (use.whole) return Kind::must_pin;
+  if (use.experts) {
+    return use.matmul || use.rows || tensor.expert_count == 0 ? Kind::must_pin : Kind::experts;
+  }
+  if (use.matmul) return Kind::dense;
+  if (use.rows) return Kind::rows;
+  // No graph was seen to use it; the encoder of a model with one, for example.
+  if (tensor.role == TensorRole::expert) return Kind::experts;
+  return is_matrix(tensor) && tensor.ne[1] > 1 ? Kind::dense : Kind::must_pin;
+}
+
+// One matrix that cannot be cut must not blow up every slot of the ring: it is pinned instead.
+void Placer::choose_pieces() {
+  std::erase_if(dense_, [&](TensorId id) {
+    if (can_cut(info(id)) || info(id).bytes <= 2 * piece_target_) return false;
+    kinds_[id.value] = Kind::must_pin;
+    return true;
+  });
+}
+
+void Placer::group_experts() {
+  for (uint32_t i = 0; i < kinds_.size(); ++i) {
+    if (kinds_[i] != Kind::experts) continue;
+    const TensorInfo& tensor = info(TensorId{i});
+    shapes_[{tensor.ne[0], tensor.ne[1], tensor.type}].push_back(TensorId{i});
+  }
+}
+
+int64_t Placer::piece_rows(const TensorInfo& tensor) const {
+  if (!can_cut(tensor)) return tensor.ne[1];
+  const int64_t rows = static_cast<int64_t>(piece_target_ / row_bytes(tensor));
+  return std::clamp<int64_t>(rows - rows % kCutRows, kCutRows, tensor.ne[1]);
+}
+
+Layout Placer::empty_layout() const {
+  Layout layout;
+  layout.homes.resize(kinds_.size());
+  for (uint32_t i = 0; i < kinds_.size(); ++i) {
+    TensorHome& home = layout.homes[i];
+    const TensorInfo& tensor = info(TensorId{i});
+    switch (kinds_[i]) {
+      case Kind::unused:
+        break;
+      case Kind::must_pin:
+        home.home = Home::pinned;
+        break;
+      case Kind::dense:
+        home.home = Home::stream;
+        home.piece_rows = piece_rows(tensor);
+        layout.ring_slot_bytes =
+            std::max(layout.ring_slot_bytes, widened_bytes(piece_bytes(tensor)));
+        if (input_.uses[i].rows) add_row_cache(home, tensor);
+        break;
+      case Kind::experts:
+        home.home = Home::experts;
+        break;
+      case Kind::rows:
+        home.home = Home::rows;
+        add_row_cache(home, tensor);
+        break;
+    }
+  }
+  return layout;
+}
+
+void Placer::add_row_cache(TensorHome& home, const TensorInfo& tensor) const {
+  const uint64_t wanted =
+      std::clamp<uint64_t>(input_.rows_per_graph, kRowSlotsMin, kRowSlotsMax);
+  home.row_slots = static_cast<uint32_t>(
+      std::min<uint64_t>(wanted, static_cast<uint64_t>(tensor.ne[1])));
+}
+
+// Pins as large a share of the dense weights as fits, every n-th tensor in the order of use.
+void Placer::pin_dense(Layout& layout) const {
+  const Layout streamed = layout;
+  const auto pin_share = [&](double share) {
+    layout = streamed;
+    uint64_t dense_bytes = 0;
+    uint64_t pinned_bytes = 0;
+    for (const TensorId id : dense_) {
+      dense_bytes += info(id).bytes;
+      const uint64_t with_it = pinned_bytes + info(id).bytes;
+      if (static_cast<double>(with_it) > share * static_cast<double>(dense_bytes)) continue;
+      pinned_bytes = with_it;
+      layout.homes[id.value] = {.home = Home::pinned};
+    }
+    account(layout);
+    return fits(layout);
+  };
+  if (pin_share(1.0)) return;
+  double low = 0.0;
+  double high = 1.0;
+  for (int step = 0; step < 24; ++step) {
+    const double middle = (low + high) / 2;
+    (pin_share(middle) ? low : high) = middle;
+  }
+  pin_share(low);
+}
+
+void Placer::widen_ring(Layout& layout) const {
+  while (layout.ring_bytes > 0 && layout.ring_slots < kRingSlots) {
+    ++layout.ring_slots;
+    account(layout);
+    if (fits(layout)) continue;
+    --layout.ring_slots;
+    account(layout);
+    return;
+  }
+}
+
+// Gives all the pools can use of what is left.
+void Placer::grow_pools(Layout& layout) const {
+  if (shapes_.empty()) return;
+  uint64_t low = 0;
+  uint64_t high = input_.weight_budget;
+  while (low < high) {
+    const uint64_t middle = low + (high - low + 1) / 2;
+    build_pools(layout, middle);
+    account(layout);
+    if (fits(layout)) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+    if (high - low < kKiB) break;
+  }
+  build_pools(layout, low);
+  account(layout);
+}
+
+void Placer::pin_row_tensors(Layout& layout) const {
+  for (uint32_t i = 0; i < kinds_.size(); ++i) {
+    if (kinds_[i] != Kind::rows) continue;
+    const TensorHome before = layout.homes[i];
+    layout.homes[i] = {.home = Home::pinned};
+    account(layout);
+    if (fits(layout)) continue;
+    layout.homes[i] = before;
+    account(layout);
+  }
+}
+
+// Every expert tensor gets a pool of its own, with the same share of its experts, if that is at
+// least what one token routes to: fewer slots would be overwritten before they are used again. Else
+// as many tensors as possible get that least pool, and the others share one.
+void Placer::build_pools(Layout& layout, uint64_t budget) const {
+  layout.pools.clear();
+  uint64_t expert_bytes = 0;
+  for (const auto& [shape, tensors] : shapes_) {
+    for (const TensorId id : tensors) expert_bytes += info(id).bytes;
+  }
+  if (expert_bytes == 0) return;
+  const double share =
+      std::min(1.0, static_cast<double>(budget) / static_cast<double>(expert_bytes));
+
+  for (const auto& [shape, tensors] : shapes_) {
+    const TensorInfo& first = info(tensors.front());
+    const uint32_t experts = first.expert_count;
+    const uint32_t least = std::clamp<uint32_t>(input_.experts_used, 1, experts);
+    const double each = share * experts;
+    const bool packed =
+        needs_contiguous_slices(first) || first.expert_bytes() % kBlockBytes != 0;
+    const auto add_pool = [&](uint32_t slots, std::vector<TensorId> members) {
+      for (const TensorId id : members) {
+        layout.homes[id.value].pool = static_cast<uint32_t>(layout.pools.size());
+      }
+      layout.pools.push_back({.slice_bytes = first.expert_bytes(),
+                              .slots = slots,
+                              .packed = packed,
+                              .tensors = std::move(members)});
+    };
+    if (each >= least) {
+      for (const TensorId id : tensors) add_pool(static_cast<uint32_t>(each), {id});
+      continue;
+    }
+    // One tensor's worth of slots goes to the shared pool.
+    const double slots = each * static_cast<double>(tensors.size());
+    const size_t own = std::min(
+        tensors.size() - 1, static_cast<size_t>(std::max(0.0, slots / least - 1)));
+    for (size_t k = 0; k < own; ++k) add_pool(least, {tensors[k]});
+    add_pool(least, {tensors.begin() + static_cast<ptrdiff_t>(own), tensors.end()});
+  }
+}
+
+void Placer::account(Layout& layout) const {
+  layout.pinned_bytes = 0;
+  for (const PinnedRun& run : pinned_runs(index_, layout.homes)) {
+    layout.pinned_bytes += widened_bytes(run.bytes);
+  }
+  layout.row_bytes = 0;
+  layout.staging_bytes = 0;
+  layout.table_bytes = 0;
+  bool streams = false;
+  for (uint32_t i = 0; i < layout.homes.size(); ++i) {
+    const TensorHome& home = layout.homes[i];
+    const TensorInfo& tensor = info(TensorId{i});
+    streams = streams || home.home == Home::stream;
+    if (home.row_slots == 0) continue;
+    layout.row_bytes += round_up(row_bytes(tensor) * home.row_slots, kBlockBytes);
+    layout.staging_bytes +=
+        widened_bytes(row_bytes(tensor)) * std::min(home.row_slots, kStagingSlotsMax);
+    layout.table_bytes +=
+        kKeyBytes * static_cast<uint64_t>(tensor.ne[1]) + kSlotBytes * home.row_slots;
+  }
+  layout.ring_bytes = streams ? layout.ring_slots * layout.ring_slot_bytes : 0;
+  layout.pool_bytes = 0;
+  for (const PoolLayout& pool : layout.pools) {
+    const uint64_t stride = pool.packed ? pool.slice_bytes : widened_bytes(pool.slice_bytes);
+    layout.pool_bytes += round_up(stride * pool.slots, kBlockBytes);
+    if (pool.packed) {
+      layout.staging_bytes +=
+          widened_bytes(pool.slice_bytes) * std::min(pool.slots, kStagingSlotsMax);
+    }
+    layout.table_bytes += kSlotBytes * pool.slots;
+    for (const TensorId id : pool.tensors) {
+      layout.table_bytes += kKeyBytes * info(id).expert_count;
+    }
+  }
+}
+
+}  // namespace
+
+uint64_t minimum_weight_budget(const ModelIndex& index, const PlacementInput& input) {
+  return Placer(index, input).minimum();
+}
+
+Result<Layout> place(const ModelIndex& index, const PlacementInput& input) {
+  HYPURA_CHECK(input.uses.size() == index.tensors().size());
+  const Placer placer(index, input);
+  const uint64_t minimum = placer.minimum();
+  if (minimum > input.weight_budget) {
+    return Status(StatusCode::does_not_fit,
+                  fmt::format("plan does not fit: weights need {} of RAM, {} is left for them",
+                              format_bytes(minimum), format_bytes(input.weight_budget)));
+  }
+  return placer.place();
+}
+
+}  // namespace hypura

