@@ -1,13 +1,35 @@
 #include "engine/context_size.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <vector>
+
 // llama.cpp's own headers: its public ones cannot build a context without memory for a model that
 // is already loaded.
 #include "llama-context.h"
-#include "llama-ext.h"
+#include "llama-memory.h"
 #include "llama-model.h"
 
 namespace hypura {
 namespace {
+
+// Lets measure_context() read what llama_context keeps to itself: explicit instantiation may name
+// private members.
+struct ExpectedSizes {
+  using Pointer = std::vector<size_t> llama_context::*;
+  friend Pointer member(ExpectedSizes);
+};
+struct BufferTypes {
+  using Pointer = std::vector<ggml_backend_buffer_type_t> llama_context::*;
+  friend Pointer member(BufferTypes);
+};
+template <class Tag, typename Tag::Pointer kMember>
+struct Grant {
+  friend typename Tag::Pointer member(Tag) { return kMember; }
+};
+template struct Grant<ExpectedSizes, &llama_context::backend_buf_exp_size>;
+template struct Grant<BufferTypes, &llama_context::backend_buft>;
 
 // What sampling keeps per vocabulary entry: a llama_token_data, and a sorted copy.
 constexpr uint64_t kCandidateBytes = 2 * sizeof(llama_token_data);
@@ -25,10 +47,17 @@ Result<ContextSize> measure_context(llama_model* model, const llama_context_para
   }
 
   ContextSize size;
-  for (const auto& [type, memory] : llama_get_memory_breakdown(context)) {
-    size.kv_bytes += memory.context;
-    size.compute_bytes += memory.compute;
+  if (const llama_memory_t memory = llama_get_memory(context)) {
+    for (const auto& [type, bytes] : memory->memory_breakdown()) size.kv_bytes += bytes;
   }
+  // Backends with the same buffer type share one buffer, and each reports its size.
+  std::map<ggml_backend_buffer_type_t, uint64_t> compute_bytes;
+  const std::vector<size_t>& expected = context->*member(ExpectedSizes{});
+  for (size_t backend = 0; backend < expected.size(); ++backend) {
+    uint64_t& bytes = compute_bytes[(context->*member(BufferTypes{}))[backend]];
+    bytes = std::max(bytes, uint64_t{expected[backend]});
+  }
+  for (const auto& [type, bytes] : compute_bytes) size.compute_bytes += bytes;
   const uint64_t vocabulary =
       static_cast<uint64_t>(llama_vocab_n_tokens(llama_model_get_vocab(model)));
   const uint64_t outputs = context->get_cparams().n_outputs_max;
