@@ -14,7 +14,7 @@
 #include "cli/run.h"
 #include "cli/suggestion.h"
 #include "cli/terminal.h"
-#include "ggml.h"
+#include "llama.h"
 
 namespace hypura::cli {
 namespace {

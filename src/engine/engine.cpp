@@ -75,11 +75,17 @@ Status Engine::open() {
   params.fit_params = false;
   params.warmup = false;
   params.n_gpu_layers = 0;
-  params.n_outputs_max = params.n_parallel;
+  if (params.n_outputs_max <= 0) params.n_outputs_max = params.n_parallel;
   if (params.n_ctx == 0) {
     const uint64_t trained = index_->info().context_length;
     const uint64_t context = trained == 0 ? kContextMax : std::min(trained, kContextMax);
     params.n_ctx = static_cast<int32_t>(context);
+  }
+  for (const int threads : {params.cpuparams.n_threads, params.cpuparams_batch.n_threads}) {
+    if (threads <= GGML_MAX_N_THREADS) continue;
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("{} threads: at most {}", threads, GGML_MAX_N_THREADS))
+        .suggest("as many as there are cores, which is the default");
   }
   context_params_ = common_context_params_to_llama(params);
   context_params_.op_offload = false;

@@ -43,6 +43,11 @@ const char* to_string(StopReason reason) {
 }
 
 Result<std::unique_ptr<Session>> Session::create(Engine& engine) {
+  if (llama_model_is_diffusion(engine.model())) {
+    return Status(StatusCode::invalid_argument,
+                  "this model writes by diffusion, not token after token")
+        .suggest("llama-diffusion-cli of llama.cpp");
+  }
   common_params_sampling params = engine.params().sampling;
   if (params.ignore_eos) {
     for (llama_token token = 0; token < llama_vocab_n_tokens(engine.vocab()); ++token) {
