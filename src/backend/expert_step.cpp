@@ -218,6 +218,11 @@ Status ExpertStep::compute_in_groups(int i, const PooledTensor& pooled) {
   };
 
   request_group(group_, group_experts_);
+  // Reads that an earlier graph asked for and did not wait for may hold every slot.
+  while (group_.empty() && !residency_.reader().idle()) {
+    residency_.reader().wait_one();
+    request_group(group_, group_experts_);
+  }
   while (!group_.empty()) {
     for (const Lease& lease : group_) {
       if (Status status = pooled.pool->wait(lease); !status.ok()) return status;

@@ -99,6 +99,16 @@ Status refuse(const std::string& typed, const common_arg& option) {
       .suggest("hypura run --help lists those that do");
 }
 
+// llama.cpp also takes options from the environment; what is refused here is refused there.
+Status check_environment() {
+  for (const common_arg& option : table()) {
+    if (option.env == nullptr || is_supported(option) || !option.has_value_from_env()) continue;
+    Status status = refuse(option.env, option);
+    return std::move(status).suggest(fmt::format("env -u {} hypura ...", option.env));
+  }
+  return Status();
+}
+
 size_t value_count(const common_arg& option) {
   if (option.handler_str_str != nullptr) return 2;
   return option.handler_void != nullptr || option.handler_bool != nullptr ? 0 : 1;
@@ -107,6 +117,7 @@ size_t value_count(const common_arg& option) {
 }  // namespace
 
 Result<SplitArguments> split_arguments(const std::vector<std::string>& arguments) {
+  if (Status status = check_environment(); !status.ok()) return status;
   SplitArguments split;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& typed = arguments[i];

@@ -74,6 +74,8 @@ std::string plan_text(const Engine& engine) {
   text += fmt::format("mode {}, context {}", to_string(plan.mode), context);
   if (info.context_length > context) {
     text += fmt::format(" of {} (--ctx for more)", info.context_length);
+  } else if (info.context_length > 0 && info.context_length < context) {
+    text += fmt::format(" (trained for {}: expect nonsense beyond)", info.context_length);
   }
   text += '\n';
   const auto row = [&](const char* tier, uint64_t bytes, const std::string& what) {

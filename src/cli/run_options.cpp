@@ -118,6 +118,10 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) 
   if (words.context > 0) engine.params.n_ctx = words.context;
   options.interactive = engine.params.interactive;
   options.chat = engine.params.conversation_mode == COMMON_CONVERSATION_MODE_ENABLED;
+  if (!engine.params.system_prompt.empty() && !options.interactive && !options.chat) {
+    return Status(StatusCode::invalid_argument, "-sys needs a chat: the prompt is continued as it is")
+        .suggest("-i for a conversation, or -cnv for one message");
+  }
   if (options.interactive && options.json) {
     return Status(StatusCode::invalid_argument, "--json and -i exclude each other")
         .suggest("-p or -f with --json");

@@ -139,15 +139,19 @@ Status Engine::choose_path() {
     if (Status status = load_model(true); !status.ok()) return status;
     Result<ContextSize> size = measure_context(model_.get(), context_params_);
     if (!size.ok()) return size.status();
+    plan_.process_base_bytes = resident_bytes();
     model_.reset();
     plan_.fixed_bytes = size->total_bytes();
     streamed_ = plan_.weight_bytes + plan_.fixed_bytes > plan_.budget_bytes;
   }
   if (streamed_ && options_.mode == Mode::resident) {
+    const std::string beside =
+        plan_.fixed_bytes == 0
+            ? std::string(" alone")
+            : fmt::format(" and {} for KV and activations", format_bytes(plan_.fixed_bytes));
     return Status(StatusCode::does_not_fit,
-                  fmt::format("plan does not fit: {} of weights, and {} for KV and activations; the "
-                              "budget is {}",
-                              format_bytes(plan_.weight_bytes), format_bytes(plan_.fixed_bytes),
+                  fmt::format("plan does not fit: {} of weights{}, the budget is {}",
+                              format_bytes(plan_.weight_bytes), beside,
                               format_bytes(plan_.budget_bytes)))
         .because("--mode resident keeps everything in RAM")
         .suggest("--mode auto, which streams what does not fit");
@@ -160,12 +164,13 @@ Status Engine::open_plain() {
   plan_.mode = Mode::resident;
   plan_.pinned_bytes = plan_.weight_bytes;
   if (options_.exact) params.no_extra_bufts = true;
-  const bool tight = plan_.budget_bytes > 0 &&
-                     plan_.budget_bytes < kMappedRepackFactor * plan_.weight_bytes;
+  const bool tight =
+      plan_.budget_bytes > 0 &&
+      plan_.budget_bytes < kMappedRepackFactor * plan_.weight_bytes + plan_.fixed_bytes;
   if (tight && !params.no_extra_bufts && params.load_mode == LLAMA_LOAD_MODE_AUTO) {
     params.load_mode = LLAMA_LOAD_MODE_NONE;
   }
-  plan_.process_base_bytes = resident_bytes();
+  if (plan_.process_base_bytes == 0) plan_.process_base_bytes = resident_bytes();
   if (Status status = load_model(false); !status.ok()) return status;
   Result<ContextSize> size = measure_context(model_.get(), context_params_);
   if (!size.ok()) return size.status();
@@ -215,6 +220,9 @@ Status Engine::load_model(bool without_memory) {
 
 Status Engine::load_adapters() {
   for (common_adapter_lora_info& info : options_.params.lora_adapters) {
+    if (!std::filesystem::exists(info.path)) {
+      return Status(StatusCode::failed, fmt::format("there is no LoRA file {}", info.path));
+    }
     const LlamaErrors errors;
     llama_adapter_lora_ptr adapter(llama_adapter_lora_init(model_.get(), info.path.c_str()));
     if (adapter == nullptr) {

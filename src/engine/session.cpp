@@ -77,6 +77,7 @@ Result<Answer> Session::answer(const std::vector<llama_token>& prompt, int predi
   Status status = llama_model_has_encoder(engine_.model()) ? process_encoder_prompt(prompt)
                                                            : process_prompt(prompt);
   if (status.code() == StatusCode::interrupted) {
+    forget_unfinished();
     answer.stop = StopReason::interrupted;
     return answer;
   }
@@ -116,6 +117,7 @@ Result<Answer> Session::answer(const std::vector<llama_token>& prompt, int predi
     }
     status = add_token(token);
     if (status.code() == StatusCode::interrupted || engine_.interrupted()) {
+      forget_unfinished();
       answer.stop = StopReason::interrupted;
       break;
     }
@@ -171,6 +173,13 @@ Status Session::add_token(llama_token token) {
   const Status status = engine_.decode(llama_batch_get_one(&token, 1));
   if (status.ok()) history_.push_back(token);
   return status;
+}
+
+// An interrupted batch may have left tokens in the KV cache that the history does not have.
+void Session::forget_unfinished() {
+  if (llama_memory_t memory = llama_get_memory(engine_.context())) {
+    llama_memory_seq_rm(memory, 0, static_cast<llama_pos>(history_.size()), -1);
+  }
 }
 
 // Drops the older half of the context, but for its first tokens, if the user asked for that.

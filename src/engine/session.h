@@ -47,6 +47,7 @@ class Session {
   Status process_prompt(const std::vector<llama_token>& prompt);
   Status process_encoder_prompt(const std::vector<llama_token>& prompt);
   Status add_token(llama_token token);
+  void forget_unfinished();
   bool make_room();
 
   Engine& engine_;

@@ -17,8 +17,12 @@ namespace {
 constexpr uint64_t kReadChunkBytes = kMiB;
 constexpr uint64_t kInspectChunkBytes = kMiB;
 
-// Counts down the runs that are still on their way.
-class RunSink final : public LoadSink {
+// Pinned weights are read in parts, a few at a time, so that a cancel does not wait for gigabytes.
+constexpr uint64_t kLoadPartBytes = 32 * kMiB;
+constexpr size_t kLoadPartsMax = 4;
+
+// Counts down the parts that are still on their way.
+class PartSink final : public LoadSink {
  public:
   void on_loaded(uint32_t, const Status& status) override {
     --outstanding;
@@ -156,26 +160,41 @@ Status Residency::load_pinned(const std::function<bool(uint64_t, uint64_t)>& pro
   if (!memory.ok()) return memory.status();
   pinned_memory_ = *std::move(memory);
 
-  RunSink sink;
+  PartSink sink;
   const uint32_t sink_id = reader_.add_sink(sink);
-  std::byte* buffer = pinned_memory_.data();
-  for (uint32_t i = 0; i < runs.size(); ++i) {
-    const FileRange range{
-        .shard = runs[i].shard, .offset = runs[i].offset, .bytes = runs[i].bytes};
-    for (const TensorId id : runs[i].tensors) {
-      pinned_[id.value] =
-          buffer + reader_.lead(range) + (index_.tensor(id).offset - runs[i].offset);
-    }
-    ++sink.outstanding;
-    reader_.submit(sink_id, i, range, buffer, ReadClass::demand);
-    buffer += widened_bytes(runs[i].bytes);
-  }
   bool cancelled = false;
-  while (sink.outstanding > 0) {
-    reader_.wait_one();
-    const uint64_t done = std::min(reader_.stats().bytes_delivered, total_bytes);
-    if (!cancelled && progress && !progress(done, total_bytes)) cancelled = true;
+  const auto wait_until = [&](size_t outstanding_max) {
+    while (sink.outstanding > outstanding_max) {
+      reader_.wait_one();
+      const uint64_t done_bytes = std::min(reader_.stats().bytes_delivered, total_bytes);
+      if (progress && !progress(done_bytes, total_bytes)) cancelled = true;
+    }
+    return sink.error.ok() && !cancelled;
+  };
+
+  std::byte* buffer = pinned_memory_.data();
+  uint32_t part = 0;
+  bool going = true;
+  for (const PinnedRun& run : runs) {
+    const uint64_t lead = reader_.lead({.shard = run.shard, .offset = run.offset});
+    for (const TensorId id : run.tensors) {
+      pinned_[id.value] = buffer + lead + (index_.tensor(id).offset - run.offset);
+    }
+    // Parts begin at whole blocks, so each lands behind the one before it.
+    const uint64_t end = run.offset + run.bytes;
+    for (uint64_t begin = run.offset; begin < end && going;) {
+      const uint64_t part_end = std::min(end, round_down(begin, kLoadPartBytes) + kLoadPartBytes);
+      ++sink.outstanding;
+      reader_.submit(sink_id, part++,
+                     {.shard = run.shard, .offset = begin, .bytes = part_end - begin},
+                     buffer + (round_down(begin, kBlockBytes) - round_down(run.offset, kBlockBytes)),
+                     ReadClass::demand);
+      begin = part_end;
+      going = wait_until(kLoadPartsMax - 1);
+    }
+    buffer += widened_bytes(run.bytes);
   }
+  wait_until(0);
   reader_.remove_last_sink();
   pinned_bytes_read_ = reader_.stats().bytes_delivered;
   if (!sink.error.ok()) return sink.error;

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "golden.h"
+#include "golden/golden.h"
 
 namespace hypura::golden {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "golden.h"
+#include "golden/golden.h"
 
 int main(int argc, char** argv) {
   if (argc < 2) return 2;

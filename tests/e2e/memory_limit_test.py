@@ -1,0 +1,106 @@
+"""The memory promise: a budget holds under a memory limit of budget + process base, without swap."""
+
+import os
+import unittest
+from pathlib import Path
+
+import support
+
+MEMORY = Path("/sys/fs/cgroup/memory")
+MIB = 1 << 20
+
+
+class ControlGroup:
+    """A memory group of version 1; removed with close()."""
+
+    def __init__(self, limit_bytes):
+        self.path = MEMORY / f"hypura-e2e-{os.getpid()}-{limit_bytes}"
+        self.path.mkdir()
+        (self.path / "memory.swappiness").write_text("0")
+        (self.path / "memory.limit_in_bytes").write_text(str(limit_bytes))
+
+    def enter(self):
+        (self.path / "cgroup.procs").write_text(str(os.getpid()))
+
+    def oom_kills(self):
+        lines = (self.path / "memory.oom_control").read_text().splitlines()
+        return int(dict(line.split() for line in lines).get("oom_kill", 0))
+
+    def close(self):
+        self.path.rmdir()
+
+
+class MemoryLimit(support.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("needs root to limit memory")
+        if not (MEMORY / "memory.limit_in_bytes").exists():
+            raise unittest.SkipTest("needs the memory controller of cgroup version 1")
+        try:
+            ControlGroup(64 * MIB).close()
+        except OSError as error:
+            raise unittest.SkipTest(f"no memory group can be made here: {error}")
+
+    def limited(self, limit_bytes, *words):
+        group = ControlGroup(limit_bytes)
+        try:
+            outcome = support.hypura("run", support.MODEL, "-p", support.PROMPT, "-n", 64, "--temp", 0,
+                                     "-t", 1, "--json", *words, preexec_fn=group.enter)
+            self.assertEqual(group.oom_kills(), 0, str(outcome))
+        finally:
+            group.close()
+        return outcome
+
+    def reference(self):
+        return support.greedy("-t", 1, "--mode", "resident", "--exact")
+
+    def test_a_budget_holds(self):
+        reference = self.reference()["token_ids"]
+        for budget in ("min", "26M", "110%", "140%"):
+            with self.subTest(budget=budget):
+                first = support.greedy("-t", 1, "--ram-budget", budget)
+                promised = first["budgets"]["ram_bytes"] + first["process_base_bytes"]
+                outcome = self.limited(promised, "--ram-budget", budget)
+                self.assertEqual(outcome.returncode, support.DONE, str(outcome))
+                self.assertEqual(outcome.json()["token_ids"], reference)
+                self.assertLessEqual(outcome.json()["rss_peak_bytes"], promised)
+
+    def test_a_limit_that_is_too_low_is_noticed_by_this_test(self):
+        group = ControlGroup(12 * MIB)
+        try:
+            outcome = support.hypura("run", support.MODEL, "-p", support.PROMPT, "-n", 4, "--json",
+                                     "--ram-budget", "min", preexec_fn=group.enter)
+            self.assertTrue(outcome.returncode != support.DONE or group.oom_kills() > 0)
+        finally:
+            group.close()
+
+    def test_auto_obeys_the_limit(self):
+        outcome = self.limited(180 * MIB)
+        self.assertEqual(outcome.returncode, support.DONE, str(outcome))
+        answer = outcome.json()
+        self.assertNotEqual(answer["mode"], "resident")
+        self.assertLess(answer["budgets"]["ram_bytes"], 180 * MIB)
+        self.assertEqual(answer["token_ids"], self.reference()["token_ids"])
+
+
+class ProcessBase(support.TestCase):
+    def test_the_base_is_small(self):
+        metadata = support.hypura("inspect", support.MODEL, "--json").json()["metadata_bytes"]
+        for words in (["--ram-budget", "min"], ["--ram-budget", "1G"]):
+            with self.subTest(words=words):
+                answer = support.greedy("-t", 1, *words, count=2)
+                self.assertGreater(answer["process_base_bytes"], MIB)
+                self.assertLessEqual(answer["process_base_bytes"], 128 * MIB + 3 * metadata)
+
+    def test_the_peak_is_within_the_promise(self):
+        prompt = (support.REPO / "LICENSE").read_text()
+        for budget in ("min", "26M", "110%", "1G"):
+            with self.subTest(budget=budget):
+                answer = support.greedy("-t", 2, "--ram-budget", budget, prompt=prompt, count=8)
+                promised = answer["budgets"]["ram_bytes"] + answer["process_base_bytes"]
+                self.assertLessEqual(answer["rss_peak_bytes"], promised)
+
+
+if __name__ == "__main__":
+    unittest.main()
