@@ -13,6 +13,7 @@
 #include "chat.h"
 #include "cli/interrupt.h"
 #include "cli/terminal.h"
+#include "cli/tokens.h"
 #include "engine/session.h"
 
 namespace hypura::cli {
@@ -110,17 +111,17 @@ Status chat(Engine& engine) {
       return Status(StatusCode::failed, "the chat template cannot be applied")
           .because(error.what());
     }
-    const std::vector<llama_token> tokens =
-        common_tokenize(engine.context(), prompt, first, true);
+    Result<std::vector<llama_token>> tokens = tokenize(engine, prompt, first);
+    if (!tokens.ok()) return tokens.status();
     first = false;
     line.reset();
-    if (tokens.empty()) continue;
+    if (tokens->empty()) continue;
     Result<Answer> answer =
-        (*session)->answer(tokens, engine.params().n_predict, [](const std::string& text) {
+        (*session)->answer(*tokens, engine.params().n_predict, [](const std::string& text) {
           if (!write_answer(text)) interrupt_flag().store(true);
         });
     if (!answer.ok()) return answer.status();
-    if (!write_answer("\n")) return Status();
+    if (!write_answer("\n")) return write_failure();
     if (conversation) conversation->add("assistant", answer->text);
     if (answer->stop == StopReason::context_full) {
       return Status(StatusCode::failed,

@@ -4,12 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
+#include "cli/terminal.h"
 #include "model/printable.h"
 
 namespace hypura::cli {
@@ -160,14 +158,6 @@ Json tensors_json(const ModelIndex& index) {
   return list;
 }
 
-// A broken pipe (`| head`) is the reader's choice, not an error.
-Status print(const std::string& text) {
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
-  if ((written && std::fflush(stdout) == 0) || errno == EPIPE) return {};
-  return Status(StatusCode::failed, "cannot write to standard output")
-      .because(std::strerror(errno));
-}
-
 }  // namespace
 
 std::string inspect_text(const ModelIndex& index, bool tensors) {
@@ -203,8 +193,9 @@ std::string inspect_json(const ModelIndex& index, bool tensors) {
 Status run_inspect(const InspectOptions& options) {
   const Result<ModelIndex> index = ModelIndex::open(options.model);
   if (!index.ok()) return index.status();
-  return print(options.json ? inspect_json(*index, options.tensors)
-                            : inspect_text(*index, options.tensors));
+  const std::string text = options.json ? inspect_json(*index, options.tensors)
+                                        : inspect_text(*index, options.tensors);
+  return write_answer(text) ? Status() : write_failure();
 }
 
 }  // namespace hypura::cli

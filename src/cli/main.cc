@@ -41,8 +41,7 @@ Status inspect(const std::vector<std::string>& arguments) {
   try {
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    write_answer(app.help());
-    return Status();
+    return write_answer(app.help()) ? Status() : write_failure();
   } catch (const CLI::ParseError& error) {
     return Status(StatusCode::invalid_argument, error.what()).suggest("hypura inspect --help");
   }
@@ -51,12 +50,15 @@ Status inspect(const std::vector<std::string>& arguments) {
 
 Status dispatch(const std::vector<std::string>& words) {
   if (words.empty() || words[0] == "-h" || words[0] == "--help" || words[0] == "help") {
-    write_answer(kHelp);
-    return words.empty() ? Status(StatusCode::invalid_argument, "no command given") : Status();
+    if (words.empty()) {
+      return Status(StatusCode::invalid_argument, "no command given").suggest("hypura --help");
+    }
+    return write_answer(kHelp) ? Status() : write_failure();
   }
   if (words[0] == "--version") {
-    write_answer(fmt::format("hypura {} on llama.cpp v0.5.0\n", kVersion));
-    return Status();
+    return write_answer(fmt::format("hypura {} on llama.cpp v0.5.0\n", kVersion))
+               ? Status()
+               : write_failure();
   }
   const std::vector<std::string> rest(words.begin() + 1, words.end());
   if (words[0] == "run") return run(rest);
@@ -67,8 +69,11 @@ Status dispatch(const std::vector<std::string>& words) {
 }
 
 // llama.cpp aborts on what it did not foresee in a model. Nothing can be resumed then, but the user
-// still gets one message and an exit code. What is going on is in ggml's message.
+// still gets one message and an exit code. ggml's message is "/path/to/file.cpp:line: what".
 void on_ggml_abort(const char* message) {
+  for (const char* c = message; *c != '\0' && *c != ':'; ++c) {
+    if (*c == '/') message = c + 1;
+  }
   std::fprintf(stderr,
                "error: llama.cpp cannot run this model\n  why: %s\n  try: another model file; "
                "`hypura inspect` shows what this one holds\n",

@@ -6,9 +6,11 @@
 
 #include "cli/conversation.h"
 #include "cli/interrupt.h"
+#include "cli/mapped_file.h"
 #include "cli/report.h"
 #include "cli/run_options.h"
 #include "cli/terminal.h"
+#include "cli/tokens.h"
 #include "engine/llama_log.h"
 #include "engine/session.h"
 
@@ -19,7 +21,9 @@ namespace {
 constexpr int kVerbose = 4;
 
 Result<std::vector<llama_token>> tokenize_prompt(const Engine& engine, const std::string& prompt) {
-  std::vector<llama_token> tokens = common_tokenize(engine.context(), prompt, true, true);
+  Result<std::vector<llama_token>> encoded = tokenize(engine, prompt, true);
+  if (!encoded.ok()) return encoded.status();
+  std::vector<llama_token> tokens = *std::move(encoded);
   if (tokens.empty() && llama_vocab_bos(engine.vocab()) != LLAMA_TOKEN_NULL) {
     tokens.push_back(llama_vocab_bos(engine.vocab()));
   }
@@ -41,25 +45,20 @@ Status answer_prompt(Engine& engine, const RunOptions& options, RunReport& repor
   }
   Result<std::vector<llama_token>> tokens = tokenize_prompt(engine, prompt);
   if (!tokens.ok()) return tokens.status();
-  bool reader_left = false;
+  bool written = true;
   Result<Answer> answer =
       (*session)->answer(*tokens, engine.params().n_predict, [&](const std::string& text) {
-        if (options.json || reader_left) return;
-        if (!write_answer(text)) {
-          reader_left = true;
-          interrupt_flag().store(true);
-        }
+        if (options.json || !written) return;
+        written = write_answer(text);
+        if (!written) interrupt_flag().store(true);
       });
   if (!answer.ok()) return answer.status();
   report.answer = *std::move(answer);
   report.finished = engine.stats();
-  if (reader_left) return Status();
-  if (options.json) {
-    write_answer(run_json(engine, report));
-  } else {
-    write_answer("\n");
-    write_note("\n" + summary_text(engine, report));
+  if (!written || !write_answer(options.json ? run_json(engine, report) : "\n")) {
+    return write_failure();
   }
+  if (!options.json) write_note("\n" + summary_text(engine, report));
   return report.answer.stop == StopReason::interrupted
              ? Status(StatusCode::interrupted, "interrupted")
              : Status();
@@ -72,11 +71,11 @@ Status run(const std::vector<std::string>& arguments) {
   if (!parsed.ok()) return parsed.status();
   RunOptions options = *std::move(parsed);
   if (options.help) {
-    write_answer(run_help());
-    return Status();
+    return write_answer(run_help()) ? Status() : write_failure();
   }
   quiet_llama_log(options.engine.params.verbosity >= kVerbose);
   options.engine.stop = &interrupt_flag();
+  watch_mapped_file(options.engine.model_path);
 
   const auto start = std::chrono::steady_clock::now();
   auto progress = std::make_unique<ProgressLine>();

@@ -12,6 +12,9 @@
 namespace hypura::cli {
 namespace {
 
+// No model knows of more, and tables of a context take time and memory by the token.
+constexpr int kContextMax = 1 << 24;
+
 const std::map<std::string, Mode> kModes = {
     {"auto", Mode::automatic},
     {"resident", Mode::resident},
@@ -40,7 +43,7 @@ void describe(CLI::App& app, Words& words) {
                "a resident model is not repacked: the bits that streaming gives, too");
   app.add_option("--ctx", words.context,
                  "tokens of context; like -c (default: the model's, at most 8192)")
-      ->check(CLI::Range(1, 1 << 30));
+      ->check(CLI::Range(1, kContextMax));
   app.add_flag("--json", words.json, "print one JSON object at the end instead of the text");
 }
 
@@ -84,6 +87,19 @@ Status parse_words(std::vector<std::string> ours, Words& words) {
   return Status();
 }
 
+// llama.cpp takes any number for these, and aborts or hangs on some.
+Status check_sizes(const common_params& params) {
+  const auto refuse = [](const char* option, int value, const char* range) {
+    return Status(StatusCode::invalid_argument, fmt::format("{} {}: {}", option, value, range));
+  };
+  if (params.n_batch < 1) return refuse("-b", params.n_batch, "at least 1 token");
+  if (params.n_ubatch < 1) return refuse("-ub", params.n_ubatch, "at least 1 token");
+  if (params.n_ctx < 0 || params.n_ctx > kContextMax) {
+    return refuse("--ctx", params.n_ctx, "1 to 16777216 tokens");
+  }
+  return Status();
+}
+
 }  // namespace
 
 Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) {
@@ -122,6 +138,7 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) 
     return Status(StatusCode::invalid_argument, "-sys needs a chat: the prompt is continued as it is")
         .suggest("-i for a conversation, or -cnv for one message");
   }
+  if (Status status = check_sizes(engine.params); !status.ok()) return status;
   if (options.interactive && options.json) {
     return Status(StatusCode::invalid_argument, "--json and -i exclude each other")
         .suggest("-p or -f with --json");

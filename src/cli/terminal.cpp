@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 
 #include "base/units.h"
 
@@ -12,6 +14,8 @@ namespace hypura::cli {
 namespace {
 
 constexpr double kQuietSeconds = 0.5;
+
+int g_write_errno = 0;  // of the last write_answer() that failed
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
@@ -21,8 +25,18 @@ double now_seconds() {
 }  // namespace
 
 bool write_answer(const std::string& text) {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
-         std::fflush(stdout) == 0;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+      std::fflush(stdout) == 0) {
+    return true;
+  }
+  g_write_errno = errno;
+  return false;
+}
+
+Status write_failure() {
+  if (g_write_errno == EPIPE) return Status();
+  return Status(StatusCode::failed, "cannot write to standard output")
+      .because(std::strerror(g_write_errno));
 }
 
 void write_note(const std::string& text) { std::fputs(text.c_str(), stderr); }

@@ -40,7 +40,7 @@ bool is_matrix(const TensorInfo& tensor) { return tensor.ne[2] == 1 && tensor.ne
 
 // Some kernels for these types want the experts contiguous, and compute other bits if they are not.
 bool needs_contiguous_slices(const TensorInfo& tensor) {
-  return std::string_view(type_name(tensor.type)).starts_with("iq");
+  return std::string_view(type_name(tensor.type)).starts_with("IQ");
 }
 
 class Placer {

@@ -18,10 +18,11 @@ REFUSED = {
     "rope.dimension_count": [0, 3, 63, 128, HUGE],
     "expert_count": [0, 1, 3, 15, 17, HUGE],
     "expert_used_count": [0, 17, 65535, HUGE],
-    "expert_feed_forward_length": [0, 255, HUGE],
+    "expert_feed_forward_length": [255, HUGE],
 }
 # What some file may say and the run gets along with: done, or refused cleanly.
-TOLERATED = {"context_length": [0, 1, HUGE], "vocab_size": [0, 1, HUGE], "feed_forward_length": [0, HUGE]}
+TOLERATED = {"context_length": [0, 1, HUGE], "vocab_size": [0, 1, HUGE], "feed_forward_length": [0, HUGE],
+             "expert_feed_forward_length": [0]}
 FIGURES = {"attention.layer_norm_rms_epsilon": [0.0, -1.0, float("nan"), float("inf")],
            "rope.freq_base": [0.0, -1.0, float("nan"), float("inf")]}
 OTHER_ARCHITECTURES = ["llama", "mamba", "bert", "t5", "clip", "gemma3n", "deepseek2", "rwkv7",

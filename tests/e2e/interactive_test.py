@@ -1,6 +1,7 @@
 """`run -i` without a terminal: lines in, answers out; /quit and the end of input end it."""
 
 import signal
+import subprocess
 import time
 import unittest
 
@@ -48,7 +49,7 @@ class Interactive(support.TestCase):
                          self.chat(lines, "--mode", "resident", "--exact").stdout)
 
     def test_interrupted_while_waiting(self):
-        process = support.start(*RUN, stdin=support.subprocess.PIPE)
+        process = support.start(*RUN, stdin=subprocess.PIPE)
         self.addCleanup(process.kill)
         time.sleep(1)
         process.send_signal(signal.SIGINT)

@@ -11,8 +11,8 @@ SOON_SECONDS = 2
 
 
 class Interrupt(support.TestCase):
-    def start(self, *words, **popen):
-        process = support.start(*words, **popen)
+    def start(self, *words):
+        process = support.start(*words)
         self.addCleanup(process.kill)
         return process
 
@@ -29,7 +29,7 @@ class Interrupt(support.TestCase):
             for number in (signal.SIGINT, signal.SIGTERM):
                 with self.subTest(words=words, signal=number):
                     process = self.start(*RUN, *words)
-                    first = process.stdout.read(20).decode()
+                    first = support.read_first(process, 20).decode()
                     process.send_signal(number)
                     rest, summary = self.assert_ends_soon(process)
                     self.assertEqual(process.returncode, support.INTERRUPTED)
@@ -57,7 +57,7 @@ class Interrupt(support.TestCase):
 
     def test_twice(self):
         process = self.start(*RUN, "--ram-budget", "min")
-        process.stdout.read(20)
+        support.read_first(process, 20)
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGINT)
         self.assert_ends_soon(process)

@@ -17,9 +17,7 @@ class ShrinkingFile(support.TestCase):
         process = support.start("run", self.path, "-p", support.PROMPT, "-n", 300, "--temp", 0,
                                 "-t", 1, "--ignore-eos", *words)
         self.addCleanup(process.kill)
-        first = process.stdout.read(8)
-        self.assertEqual(len(first), 8)
-        return process, first
+        return process, support.read_first(process, 8)
 
     def expected(self):
         return support.greedy("-t", 1, "--ignore-eos", "--mode", "resident", "--exact", count=300)["text"]
@@ -41,7 +39,10 @@ class ShrinkingFile(support.TestCase):
         process, first = self.start("--mode", "resident", "--exact")
         os.truncate(self.path, 1_000_000)
         rest, stderr = process.communicate(timeout=support.HANG_SECONDS)
+        # llama.cpp keeps such a file mapped, so that pages go missing; all may have been touched.
         self.assertIn(process.returncode, (support.DONE, support.FAILED), stderr)
+        if process.returncode == support.FAILED:
+            self.assertIn(f"error: {self.path}", stderr.decode())
         self.assertTrue(self.expected().startswith((first + rest).decode().rstrip("\n")))
 
     def test_deleted_while_streaming(self):

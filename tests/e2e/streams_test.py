@@ -29,7 +29,7 @@ class Streams(support.TestCase):
     def test_a_reader_that_leaves(self):
         process = support.start(*RUN, "-n", 900)
         self.addCleanup(process.kill)
-        process.stdout.read(10)
+        support.read_first(process, 10)
         process.stdout.close()
         left = time.monotonic()
         self.assertEqual(process.wait(support.HANG_SECONDS), support.DONE)

@@ -43,9 +43,20 @@ def hypura(*words, stdin=b"", timeout=HANG_SECONDS, **popen):
     return Outcome([str(w) for w in words], done.returncode, done.stdout, done.stderr)
 
 
-def start(*words, **popen):
-    popen = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen}
-    return subprocess.Popen(command(*words), **popen)
+def start(*words, stdin=subprocess.DEVNULL):
+    """A running command with unbuffered pipes: what was not read_first() is there for communicate()."""
+    return subprocess.Popen(command(*words), stdin=stdin, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, bufsize=0)
+
+
+def read_first(process, count):
+    """The first `count` bytes or a few more of what it says on stdout."""
+    text = b""
+    while len(text) < count:
+        piece = process.stdout.read(count)
+        assert piece, f"stdout ended after {text!r}"
+        text += piece
+    return text
 
 
 def greedy(*words, model=MODEL, prompt=PROMPT, count=64, **kwargs):
@@ -148,7 +159,8 @@ class Gguf:
         self.set(name, self.metadata[name][0], value)
 
     def empty_array(self, name):
-        self.metadata[name] = (ARRAY, struct.pack("<IQ", struct.unpack_from("<I", self.metadata[name][1])[0], 0))
+        element_type = self.metadata[name][1][:4]
+        self.metadata[name] = (ARRAY, element_type + struct.pack("<Q", 0))
 
     def encoded(self):
         out = bytearray(b"GGUF" + struct.pack("<IQQ", self.version, len(self.infos), len(self.metadata)))

@@ -1,0 +1,57 @@
+#include "engine/budget.h"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "base/units.h"
+
+namespace hypura {
+namespace {
+
+TEST(RamBudget, TakesWords) {
+  const Result<RamBudget> automatic = parse_ram_budget("auto");
+  ASSERT_TRUE(automatic.ok());
+  EXPECT_EQ(automatic->kind, RamBudget::Kind::automatic);
+  EXPECT_FALSE(automatic->is_explicit());
+  const Result<RamBudget> minimum = parse_ram_budget("min");
+  ASSERT_TRUE(minimum.ok());
+  EXPECT_EQ(minimum->kind, RamBudget::Kind::minimum);
+  EXPECT_TRUE(minimum->is_explicit());
+}
+
+TEST(RamBudget, TakesSizes) {
+  for (const auto& [text, bytes] : {std::pair("8G", 8 * kGiB), std::pair("512MiB", 512 * kMiB),
+                                    std::pair("1", uint64_t{1})}) {
+    const Result<RamBudget> budget = parse_ram_budget(text);
+    ASSERT_TRUE(budget.ok()) << text;
+    EXPECT_EQ(budget->kind, RamBudget::Kind::bytes);
+    EXPECT_EQ(budget->bytes, bytes);
+    EXPECT_TRUE(budget->is_explicit());
+  }
+}
+
+TEST(RamBudget, TakesShares) {
+  for (const auto& [text, percent] :
+       {std::pair("40%", 40.0), std::pair("12.5%", 12.5), std::pair("100%", 100.0),
+        std::pair("150%", 150.0), std::pair("10000%", 10000.0)}) {
+    const Result<RamBudget> budget = parse_ram_budget(text);
+    ASSERT_TRUE(budget.ok()) << text;
+    EXPECT_EQ(budget->kind, RamBudget::Kind::percent);
+    EXPECT_EQ(budget->percent, percent);
+  }
+}
+
+TEST(RamBudget, RefusesEverythingElse) {
+  for (const char* text :
+       {"", "0", "%", "0%", "-5%", "10001%", "nan%", "inf%", "1e999%", "4 0%", "40%%", "%40", "8X",
+        "-8G", "Auto", "MIN", "maximum", " 8G", "8G ", "0x10", "+5%"}) {
+    const Status status = parse_ram_budget(text).status();
+    EXPECT_EQ(status.code(), StatusCode::invalid_argument) << "'" << text << "'";
+    EXPECT_NE(status.message().find(text), std::string::npos);
+    EXPECT_FALSE(status.hint().empty());
+  }
+}
+
+}  // namespace
+}  // namespace hypura
