@@ -45,6 +45,7 @@ Status answer_prompt(Engine& engine, const RunOptions& options, RunReport& repor
   }
   Result<std::vector<llama_token>> tokens = tokenize_prompt(engine, prompt);
   if (!tokens.ok()) return tokens.status();
+  if (!options.json) write_note(plan_text(engine) + "\n");
   bool written = true;
   Result<Answer> answer =
       (*session)->answer(*tokens, engine.params().n_predict, [&](const std::string& text) {
@@ -91,8 +92,9 @@ Status run(const std::vector<std::string>& arguments) {
   report.load_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.loaded = (*engine)->stats();
-  if (!options.json) write_note(plan_text(**engine) + "\n");
-  return options.interactive ? chat(**engine) : answer_prompt(**engine, options, report);
+  if (!options.interactive) return answer_prompt(**engine, options, report);
+  write_note(plan_text(**engine) + "\n");
+  return chat(**engine);
 }
 
 }  // namespace hypura::cli

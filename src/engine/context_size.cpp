@@ -11,6 +11,9 @@
 #include "llama-memory.h"
 #include "llama-model.h"
 
+#include "engine/llama_log.h"
+#include "machine/memory.h"
+
 namespace hypura {
 namespace {
 
@@ -37,13 +40,15 @@ constexpr uint64_t kCandidateBytes = 2 * sizeof(llama_token_data);
 }  // namespace
 
 Result<ContextSize> measure_context(llama_model* model, const llama_context_params& params) {
+  const LlamaErrors errors;
   const bool before = model->hparams.no_alloc;
   model->hparams.no_alloc = true;
   llama_context* context = llama_init_from_model(model, params);
   if (context == nullptr) {
     model->hparams.no_alloc = before;
-    return Status(StatusCode::failed, "llama.cpp cannot create a context for this model")
-        .suggest("-v for its reasons; a smaller --ctx, or other -ctk, -ctv, -fa");
+    return Status(StatusCode::invalid_argument, "llama.cpp cannot create such a context")
+        .because(errors.text())
+        .suggest("a smaller --ctx, or other -ctk, -ctv, -fa");
   }
 
   ContextSize size;
@@ -63,6 +68,7 @@ Result<ContextSize> measure_context(llama_model* model, const llama_context_para
   const uint64_t outputs = context->get_cparams().n_outputs_max;
   size.output_bytes = outputs * vocabulary * sizeof(float) + vocabulary * kCandidateBytes;
   size.flash_attention = context->get_cparams().flash_attn;
+  size.anonymous_bytes = anonymous_bytes();
   llama_free(context);
   model->hparams.no_alloc = before;
   return size;

@@ -13,12 +13,13 @@ struct ContextSize {
   uint64_t compute_bytes = 0;  // activations of one micro-batch
   uint64_t output_bytes = 0;   // logits, and the sampler's copy of them
   bool flash_attention = false;
+  uint64_t anonymous_bytes = 0;  // of the process, while the context's bookkeeping exists
   uint64_t total_bytes() const { return kv_bytes + compute_bytes + output_bytes; }
 };
 
 // Builds the context's graphs without allocating their memory, and adds it up. Every backend's
 // graph_optimize sees the graphs on the way. Costs milliseconds, reads no weights.
-// Errors: failed, if llama.cpp cannot make such a context.
+// Errors: invalid_argument, if llama.cpp cannot make such a context.
 Result<ContextSize> measure_context(llama_model* model, const llama_context_params& params);
 
 }  // namespace hypura

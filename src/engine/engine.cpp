@@ -114,6 +114,16 @@ uint64_t Engine::resolve_budget() const {
       static_cast<uint64_t>(kAutoShare * static_cast<double>(available_bytes_)), base);
 }
 
+// What the process takes beside the budget: its own code, and vocabulary, metadata and graphs.
+uint64_t Engine::process_base(const ContextSize& size) const {
+  std::vector<std::string> shards;
+  for (const Shard& shard : index_->shards()) {
+    std::error_code ignored;
+    shards.push_back(std::filesystem::canonical(shard.path, ignored).string());
+  }
+  return program_bytes(shards) + size.anonymous_bytes;
+}
+
 // Plain llama.cpp whenever everything fits, or when asked for; streaming otherwise.
 Status Engine::choose_path() {
   const bool has_experts = index_->info().expert_count > 0;
@@ -139,7 +149,7 @@ Status Engine::choose_path() {
     if (Status status = load_model(true); !status.ok()) return status;
     Result<ContextSize> size = measure_context(model_.get(), context_params_);
     if (!size.ok()) return size.status();
-    plan_.process_base_bytes = resident_bytes();
+    plan_.process_base_bytes = process_base(*size);
     model_.reset();
     plan_.fixed_bytes = size->total_bytes();
     streamed_ = plan_.weight_bytes + plan_.fixed_bytes > plan_.budget_bytes;
@@ -170,10 +180,15 @@ Status Engine::open_plain() {
   if (tight && !params.no_extra_bufts && params.load_mode == LLAMA_LOAD_MODE_AUTO) {
     params.load_mode = LLAMA_LOAD_MODE_NONE;
   }
-  if (plan_.process_base_bytes == 0) plan_.process_base_bytes = resident_bytes();
+  const uint64_t anonymous_before = anonymous_bytes();
   if (Status status = load_model(false); !status.ok()) return status;
   Result<ContextSize> size = measure_context(model_.get(), context_params_);
   if (!size.ok()) return size.status();
+  if (plan_.process_base_bytes == 0) {
+    // Nothing tells the model's bookkeeping from its weights here: it is left out.
+    size->anonymous_bytes = anonymous_before;
+    plan_.process_base_bytes = process_base(*size);
+  }
   plan_.context = *size;
   plan_.fixed_bytes = size->total_bytes();
   return load_adapters();
@@ -248,7 +263,7 @@ Status Engine::place_weights() {
   }
   plan_.fixed_bytes =
       size->total_bytes() + demand.work_bytes + demand.scratch_bytes + adapter_bytes;
-  plan_.process_base_bytes = saturating_subtract(resident_bytes(), adapter_bytes);
+  plan_.process_base_bytes = saturating_subtract(process_base(*size), adapter_bytes);
 
   PlacementInput input{
       .uses = streamed_model_->uses(),

@@ -95,6 +95,7 @@ class Engine {
   Status make_context();
   Status place_weights();
   uint64_t resolve_budget() const;
+  uint64_t process_base(const ContextSize& size) const;
   Status finish(int code, const char* what);
 
   EngineOptions options_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <utility>
 
 #include "engine/llama_log.h"
@@ -57,10 +58,16 @@ Result<std::unique_ptr<Session>> Session::create(Engine& engine) {
     }
   }
   const LlamaErrors errors;
-  common_sampler_ptr sampler(common_sampler_init(engine.model(), params));
+  std::string reason;
+  common_sampler_ptr sampler;
+  try {
+    sampler.reset(common_sampler_init(engine.model(), params));
+  } catch (const std::exception& error) {
+    reason = error.what();
+  }
   if (sampler == nullptr) {
     return Status(StatusCode::invalid_argument, "llama.cpp refuses the sampling parameters")
-        .because(errors.text())
+        .because(reason.empty() ? errors.text() : reason)
         .suggest("another --grammar or --json-schema");
   }
   return std::unique_ptr<Session>(new Session(engine, std::move(sampler)));

@@ -126,6 +126,36 @@ uint64_t peak_resident_bytes() {
 #endif
 }
 
+uint64_t anonymous_bytes() {
+#if defined(__APPLE__)
+  return resident_bytes();
+#else
+  return field_bytes("/proc/self/status", "RssAnon").value_or(0);
+#endif
+}
+
+uint64_t program_bytes(const std::vector<std::string>& data_files) {
+#if defined(__APPLE__)
+  static_cast<void>(data_files);
+  return 0;  // resident_bytes() has it
+#else
+  uint64_t bytes = 0;
+  std::ifstream file("/proc/self/maps");
+  for (std::string line; std::getline(file, line);) {
+    // "BEGIN-END PERMISSIONS OFFSET DEVICE INODE PATH"
+    const size_t path = line.find('/');
+    if (path == std::string::npos) continue;
+    if (std::find(data_files.begin(), data_files.end(), line.substr(path)) != data_files.end()) {
+      continue;
+    }
+    char* end = nullptr;
+    const uint64_t first = std::strtoull(line.c_str(), &end, 16);
+    bytes += std::strtoull(end + 1, nullptr, 16) - first;
+  }
+  return bytes;
+#endif
+}
+
 uint64_t available_bytes() {
 #if defined(__APPLE__)
   uint64_t total = 0;

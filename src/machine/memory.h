@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace hypura {
 
@@ -8,6 +10,12 @@ namespace hypura {
 // tell.
 uint64_t resident_bytes();
 uint64_t peak_resident_bytes();
+
+// Memory of this process that is no file's: heap, stacks, arenas.
+uint64_t anonymous_bytes();
+// The most that its program and libraries can take: the size of their mappings, present or not.
+// Files that are mapped for their data do not count: `data_files` by path.
+uint64_t program_bytes(const std::vector<std::string>& data_files);
 
 // Memory this process may still take without pushing anybody out: what the system has available,
 // or less where a control group (v1 or v2, any level of it) or container limits it. Page cache that

@@ -17,6 +17,12 @@ TEST(Memory, ResidentFollowsTouchedPages) {
   EXPECT_EQ(memory[12345], 1);
 }
 
+TEST(Memory, ProgramIsMoreThanItsPagesInMemory) {
+  EXPECT_GT(program_bytes({}), 100 * kKiB);
+  EXPECT_GE(program_bytes({}) + anonymous_bytes(), resident_bytes());
+  EXPECT_GT(resident_bytes(), anonymous_bytes());
+}
+
 TEST(Memory, SomethingIsAvailable) {
   EXPECT_GT(available_bytes(), 16 * kMiB);
   EXPECT_LT(available_bytes(), uint64_t{1} << 50);

@@ -184,6 +184,14 @@ TEST_F(DenseRingTest, LendsItsMemoryAndGoesOn) {
   get_all({0, 1, 2});
 }
 
+TEST_F(DenseRingTest, DISABLED_EndsItsReadsBeforeItsMemoryGoes) {
+  start(4, {.latency_ns = 1'000'000});
+  get_all({0, 1});
+  EXPECT_GT(device_->in_flight(), 0u);
+  ring_.reset();
+  EXPECT_EQ(device_->in_flight(), 0u);
+}
+
 TEST_F(DenseRingTest, AfterAFailedReadTheRingGoesOn) {
   start(4);
   get(0);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
 #include <utility>
 
 #include "model/pinned_runs.h"
@@ -265,11 +266,44 @@ TEST(ResidencyLarge, ReadsBytesOfMoreThanAChunk) {
   EXPECT_TRUE(model.matches(bytes.data(), FileRange{tensor.shard, tensor.offset + 77, bytes.size()}));
 }
 
-TEST_F(ResidencyTest, CancelsWhileLoading) {
-  create();
-  const Status status = residency_->load_pinned([](uint64_t, uint64_t) { return false; });
-  EXPECT_EQ(status.code(), StatusCode::interrupted);
-  EXPECT_EQ(device_->in_flight(), 0u) << "nobody writes to the memory any more";
+// Forty runs: every other tensor, with two blocks between them.
+TEST(ResidencyLoading, ShowsProgressAndStops) {
+  GgufBytes file;
+  file.text("general.architecture", "tiny");
+  Layout layout;
+  for (int i = 0; i < 80; ++i) {
+    file.tensor({.name = "t" + std::to_string(i), .ne = {2048}, .bytes = 8192});
+    layout.homes.push_back({.home = i % 2 == 0 ? Home::pinned : Home::unused});
+  }
+  const DrawnModel model({file});
+  for (const bool stop : {false, true}) {
+    const std::unique_ptr<BlockDevice> device = make_sim_device({});
+    const std::unique_ptr<Residency> residency =
+        *Residency::create(model.index(), layout, *device);
+    int reports = 0;
+    const Status status = residency->load_pinned([&](uint64_t, uint64_t) {
+      ++reports;
+      return !stop;
+    });
+    EXPECT_EQ(device->in_flight(), 0u) << "nobody writes to the memory any more";
+    if (stop) {
+      EXPECT_EQ(status.code(), StatusCode::interrupted);
+      EXPECT_LT(residency->stats().bytes_read, uint64_t{10 * 8192}) << "the rest is not read";
+    } else {
+      EXPECT_TRUE(status.ok());
+      EXPECT_GE(reports, 5);
+    }
+  }
+}
+
+// A run of more bytes than are read at once.
+TEST(ResidencyLoading, JoinsThePartsOfARun) {
+  const DrawnModel model = DrawnModel::of_bytes({70'000'000});
+  const std::unique_ptr<BlockDevice> device = make_sim_device({});
+  const std::unique_ptr<Residency> residency =
+      *Residency::create(model.index(), {.homes = {{.home = Home::pinned}}}, *device);
+  ASSERT_TRUE(residency->load_pinned(nullptr).ok());
+  EXPECT_TRUE(model.matches(residency->pinned(TensorId{0}), model.index().tensors()[0]));
 }
 
 TEST_F(ResidencyTest, SaysWhichFileCannotBeRead) {

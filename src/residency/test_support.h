@@ -2,15 +2,20 @@
 
 // For tests only.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <random>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -90,7 +95,10 @@ class DrawnModel {
  private:
   static void draw(std::string& bytes, size_t from, uint32_t seed) {
     std::mt19937_64 generator(seed);
-    for (; from < bytes.size(); ++from) bytes[from] = static_cast<char>(generator() >> 56);
+    for (; from < bytes.size(); from += sizeof(uint64_t)) {
+      const uint64_t drawn = generator();
+      std::memcpy(&bytes[from], &drawn, std::min(sizeof drawn, bytes.size() - from));
+    }
   }
 
   TestDirectory directory_;
