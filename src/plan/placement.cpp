@@ -23,6 +23,7 @@ constexpr uint64_t kPieceBytesMin = 64 * kKiB;
 constexpr uint64_t kPiecesPerModel = 64;
 constexpr uint32_t kRingSlotsMin = 3;
 constexpr uint32_t kRingSlots = 24;
+constexpr uint64_t kRingShare = 8;  // of the weight budget, at most
 constexpr uint32_t kRowSlotsMin = 64;
 constexpr uint32_t kRowSlotsMax = 512;
 // Bookkeeping per cached slice and per slot.
@@ -65,8 +66,8 @@ class Placer {
     build_pools(layout, 0);
     account(layout);
     HYPURA_CHECK(layout.total_bytes() <= input_.weight_budget);
-    pin_dense(layout);
     widen_ring(layout);
+    pin_dense(layout);
     grow_pools(layout);
     pin_row_tensors(layout);
     return layout;
@@ -87,8 +88,8 @@ class Placer {
 
   Layout empty_layout() const;
   void add_row_cache(TensorHome& home, const TensorInfo& tensor) const;
-  void pin_dense(Layout& layout) const;
   void widen_ring(Layout& layout) const;
+  void pin_dense(Layout& layout) const;
   void grow_pools(Layout& layout) const;
   void pin_row_tensors(Layout& layout) const;
   void build_pools(Layout& layout, uint64_t budget) const;
@@ -200,6 +201,20 @@ void Placer::add_row_cache(TensorHome& home, const TensorInfo& tensor) const {
       std::min<uint64_t>(wanted, static_cast<uint64_t>(tensor.ne[1])));
 }
 
+// A ring deep enough to read ahead of compute comes before pinned weights, within reason.
+void Placer::widen_ring(Layout& layout) const {
+  const uint64_t reasonable_bytes = input_.weight_budget / kRingShare;
+  while (layout.ring_bytes > 0 && layout.ring_slots < kRingSlots &&
+         layout.ring_bytes + layout.ring_slot_bytes <= reasonable_bytes) {
+    ++layout.ring_slots;
+    account(layout);
+    if (fits(layout)) continue;
+    --layout.ring_slots;
+    account(layout);
+    return;
+  }
+}
+
 // Pins as large a share of the dense weights as fits, every n-th tensor in the order of use.
 void Placer::pin_dense(Layout& layout) const {
   const Layout streamed = layout;
@@ -225,17 +240,6 @@ void Placer::pin_dense(Layout& layout) const {
     (pin_share(middle) ? low : high) = middle;
   }
   pin_share(low);
-}
-
-void Placer::widen_ring(Layout& layout) const {
-  while (layout.ring_bytes > 0 && layout.ring_slots < kRingSlots) {
-    ++layout.ring_slots;
-    account(layout);
-    if (fits(layout)) continue;
-    --layout.ring_slots;
-    account(layout);
-    return;
-  }
 }
 
 // Gives all the pools can use of what is left.

@@ -251,7 +251,8 @@ TEST_F(ResidencyTest, ReadsBytesOfAnyTensor) {
     ASSERT_TRUE(residency_->read_bytes(id, 0, bytes.data(), bytes.size()).ok());
     EXPECT_TRUE(model_.matches(bytes.data(), tensor)) << tensor.name;
     ASSERT_TRUE(residency_->read_bytes(id, tensor.bytes - 1, bytes.data(), 1).ok());
-    EXPECT_TRUE(model_.matches(bytes.data(), FileRange{tensor.shard, tensor.offset + tensor.bytes - 1, 1}));
+    const FileRange last_byte{tensor.shard, tensor.offset + tensor.bytes - 1, 1};
+    EXPECT_TRUE(model_.matches(bytes.data(), last_byte)) << tensor.name;
   }
 }
 
@@ -263,7 +264,8 @@ TEST(ResidencyLarge, ReadsBytesOfMoreThanAChunk) {
   std::vector<std::byte> bytes(4'500'001);
   ASSERT_TRUE(residency->read_bytes(TensorId{0}, 77, bytes.data(), bytes.size()).ok());
   const TensorInfo& tensor = model.index().tensors()[0];
-  EXPECT_TRUE(model.matches(bytes.data(), FileRange{tensor.shard, tensor.offset + 77, bytes.size()}));
+  const FileRange range{tensor.shard, tensor.offset + 77, bytes.size()};
+  EXPECT_TRUE(model.matches(bytes.data(), range));
 }
 
 // Forty runs: every other tensor, with two blocks between them.
@@ -293,6 +295,43 @@ TEST(ResidencyLoading, ShowsProgressAndStops) {
       EXPECT_TRUE(status.ok());
       EXPECT_GE(reports, 5);
     }
+  }
+}
+
+// Not simulated: what threads and the kernel do between our calls.
+TEST(ResidencyLoading, WorksOnRealDevices) {
+  const DrawnModel model = DrawnModel::of_bytes({3'000'000});
+  const TensorInfo& tensor = model.index().tensors()[0];
+  for (const bool allow_uring : {true, false}) {
+    const std::unique_ptr<BlockDevice> device =
+        make_block_device({.depth = 8, .allow_uring = allow_uring});
+    Reader reader = *Reader::open(model.index(), *device, {.chunk_bytes = 65536});
+    std::vector<FileRange> pieces;
+    for (uint64_t i = 0; i < 7; ++i) {
+      pieces.push_back({.offset = tensor.offset + i * 400'003, .bytes = 300'000 + i});
+    }
+    const std::unique_ptr<DenseRing> ring =
+        *DenseRing::create(reader, pieces, 4, widened_bytes(300'006));
+    const std::unique_ptr<SlicePool> pool = *SlicePool::create(
+        reader, {.slice_bytes = 50'001,
+                 .slots = 9,
+                 .packed = true,
+                 .staging_slots = 4,
+                 .sources = {{.offset = tensor.offset + 5, .count = 50}}});
+    for (uint32_t i = 0; i < 100; ++i) {
+      const Lease slice = *pool->request(0, i * 7 % 50, ReadClass::demand);
+      {
+        const Result<DenseRing::PieceLease> piece = ring->acquire(i % 7);
+        ASSERT_TRUE(piece.ok());
+        EXPECT_TRUE(model.matches(piece->data(), pieces[i % 7])) << device->name() << ", " << i;
+      }
+      ASSERT_TRUE(pool->wait(slice).ok());
+      EXPECT_TRUE(model.matches(pool->base(0) + slice.slot().value * pool->stride(),
+                                FileRange{.offset = tensor.offset + 5 + i * 7 % 50 * 50'001,
+                                          .bytes = 50'001}));
+    }
+    ring->borrow_memory(1);
+    while (!reader.idle()) reader.wait_one();
   }
 }
 
