@@ -41,6 +41,11 @@ Status RowStep::compute_part(ggml_tensor* node, SlicePool& rows, int64_t first, 
     }
     std::optional<Lease> lease =
         rows.request(0, static_cast<uint32_t>(row), ReadClass::demand);
+    // Reads that a failed graph left behind may hold every slot.
+    while (!lease && !residency_.reader().idle()) {
+      residency_.reader().wait_one();
+      lease = rows.request(0, static_cast<uint32_t>(row), ReadClass::demand);
+    }
     HYPURA_CHECK(lease.has_value());
     slots[k] = static_cast<int32_t>(lease->slot().value);
     leases_.push_back(*std::move(lease));

@@ -21,6 +21,8 @@ constexpr int64_t kCutRows = 64;
 constexpr uint64_t kPieceBytesMax = 4 * kMiB;
 constexpr uint64_t kPieceBytesMin = 64 * kKiB;
 constexpr uint64_t kPiecesPerModel = 64;
+// Shares of the dense weights that are tried: steps of 0.1 %.
+constexpr uint32_t kShares = 1024;
 constexpr uint32_t kRingSlotsMin = 3;
 constexpr uint32_t kRingSlots = 24;
 constexpr uint64_t kRingShare = 8;  // of the weight budget, at most
@@ -90,6 +92,7 @@ class Placer {
   void add_row_cache(TensorHome& home, const TensorInfo& tensor) const;
   void widen_ring(Layout& layout) const;
   void pin_dense(Layout& layout) const;
+  uint64_t pin_share(Layout& layout, uint32_t share) const;
   void grow_pools(Layout& layout) const;
   void pin_row_tensors(Layout& layout) const;
   void build_pools(Layout& layout, uint64_t budget) const;
@@ -101,8 +104,8 @@ class Placer {
   std::vector<Kind> kinds_;
   std::vector<TensorId> dense_;  // in the order of use: by layer, then by file
   uint64_t piece_target_ = kPieceBytesMax;
-  // Expert tensors whose slices may share slots: same row length, rows, type.
-  std::map<std::tuple<int64_t, int64_t, int>, std::vector<TensorId>> shapes_;
+  // Expert tensors whose slices may share slots: same row length, rows, type, number of experts.
+  std::map<std::tuple<int64_t, int64_t, int, uint32_t>, std::vector<TensorId>> shapes_;
 };
 
 void Placer::classify() {
@@ -153,7 +156,7 @@ void Placer::group_experts() {
   for (uint32_t i = 0; i < kinds_.size(); ++i) {
     if (kinds_[i] != Kind::experts) continue;
     const TensorInfo& tensor = info(TensorId{i});
-    shapes_[{tensor.ne[0], tensor.ne[1], tensor.type}].push_back(TensorId{i});
+    shapes_[{tensor.ne[0], tensor.ne[1], tensor.type, tensor.expert_count}].push_back(TensorId{i});
   }
 }
 
@@ -215,31 +218,37 @@ void Placer::widen_ring(Layout& layout) const {
   }
 }
 
-// Pins as large a share of the dense weights as fits, every n-th tensor in the order of use.
+// Pins as large a share of the dense weights as fits, every n-th tensor in the order of use. The
+// bytes pinned do not grow evenly with the share, so all shares are looked at: more budget then
+// never pins less.
 void Placer::pin_dense(Layout& layout) const {
   const Layout streamed = layout;
-  const auto pin_share = [&](double share) {
-    layout = streamed;
-    uint64_t dense_bytes = 0;
-    uint64_t pinned_bytes = 0;
-    for (const TensorId id : dense_) {
-      dense_bytes += info(id).bytes;
-      const uint64_t with_it = pinned_bytes + info(id).bytes;
-      if (static_cast<double>(with_it) > share * static_cast<double>(dense_bytes)) continue;
-      pinned_bytes = with_it;
-      layout.homes[id.value] = {.home = Home::pinned};
-    }
-    account(layout);
-    return fits(layout);
-  };
-  if (pin_share(1.0)) return;
-  double low = 0.0;
-  double high = 1.0;
-  for (int step = 0; step < 24; ++step) {
-    const double middle = (low + high) / 2;
-    (pin_share(middle) ? low : high) = middle;
+  std::vector<std::pair<uint64_t, uint32_t>> candidates;  // bytes pinned, share
+  for (uint32_t share = 0; share <= kShares; ++share) {
+    candidates.emplace_back(pin_share(layout = streamed, share), share);
   }
-  pin_share(low);
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  for (const auto& [bytes, share] : candidates) {
+    if (streamed.pool_bytes + bytes > input_.weight_budget) continue;
+    pin_share(layout = streamed, share);
+    account(layout);
+    if (fits(layout)) return;
+  }
+}
+
+// The bytes pinned.
+uint64_t Placer::pin_share(Layout& layout, uint32_t share) const {
+  uint64_t dense_bytes = 0;
+  uint64_t pinned_bytes = 0;
+  for (const TensorId id : dense_) {
+    dense_bytes += info(id).bytes;
+    const uint64_t with_it = pinned_bytes + info(id).bytes;
+    if (with_it > dense_bytes / kShares * share + dense_bytes % kShares * share / kShares) continue;
+    pinned_bytes = with_it;
+    layout.homes[id.value] = {.home = Home::pinned};
+  }
+  return pinned_bytes;
 }
 
 // Gives all the pools can use of what is left.

@@ -331,7 +331,7 @@ TEST(Placement, OddUses) {
   EXPECT_EQ(model.home(least, "per_layer_embd.weight").home, Home::rows);
 }
 
-TEST(Placement, DISABLED_ChunkedExpertsHaveTheirOwnCount) {
+TEST(Placement, ChunkedExpertsHaveTheirOwnCount) {
   Case model(2, 8, 2);
   model.add("blk.0.ffn_up_exps.weight", {256, 32, 8}, Case::kExperts);
   model.add("blk.0.ffn_up_chexps.weight", {256, 32, 3}, Case::kExperts);
@@ -422,7 +422,7 @@ TEST(Placement, PinnedDenseWeightsAreSpreadEvenly) {
 }
 
 // At one depth of the ring.
-TEST(Placement, DISABLED_MoreBudgetNeverPinsLess) {
+TEST(Placement, MoreBudgetNeverPinsLess) {
   Case model(12, 0, 0);
   dense(model, 12);
   std::map<uint32_t, uint64_t> pinned;  // by ring slots

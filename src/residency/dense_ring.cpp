@@ -35,6 +35,11 @@ DenseRing::DenseRing(Reader& reader, std::vector<FileRange> pieces, Arena memory
   for (uint32_t slot = slots; slot > 0; --slot) free_.push_back(slot - 1);
 }
 
+DenseRing::~DenseRing() {
+  while (window_count_ > 0) drop_front();
+  while (free_.size() + leased_ < slots_.size()) reader_.wait_one();
+}
+
 bool DenseRing::ready(uint32_t piece) const {
   const std::optional<uint32_t> at = position(piece);
   return at && slots_[window_slot(*at)].state == State::ready;

@@ -60,6 +60,7 @@ class DenseRing final : public LoadSink {
   // fits slot_bytes when widened.
   static Result<std::unique_ptr<DenseRing>> create(Reader& reader, std::vector<FileRange> pieces,
                                                    uint32_t slots, uint64_t slot_bytes);
+  ~DenseRing() override;  // waits for reads into its memory
 
   // Whether the next acquire of `piece` would not wait.
   bool ready(uint32_t piece) const;

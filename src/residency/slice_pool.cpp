@@ -67,6 +67,10 @@ SlicePool::SlicePool(Reader& reader, const SlicePoolOptions& options, Arena memo
   }
 }
 
+SlicePool::~SlicePool() {
+  while (loading_ > 0) reader_.wait_one();
+}
+
 std::byte* SlicePool::base(uint32_t source) const {
   if (packed_) return memory_.data();
   return memory_.data() +
@@ -116,10 +120,12 @@ void SlicePool::start_load(uint32_t source, uint32_t index, SlotId slot, ReadCla
     staged_[slot.value] = {.staging = staging, .lead = reader_.lead(range)};
     buffer = staging_.data() + staging * staging_stride_;
   }
+  ++loading_;
   reader_.submit(sink_, slot.value, range, buffer, read_class);
 }
 
 void SlicePool::on_loaded(uint32_t slot, const Status& status) {
+  --loading_;
   if (packed_) {
     const Staged staged = std::exchange(staged_[slot], Staged{});
     if (status.ok()) {

@@ -43,6 +43,7 @@ class SlicePool final : public LoadSink {
   static uint64_t staging_bytes(uint64_t slice_bytes, uint32_t staging_slots);
 
   static Result<std::unique_ptr<SlicePool>> create(Reader& reader, const SlicePoolOptions& options);
+  ~SlicePool() override;  // waits for reads into its memory
 
   uint32_t slots() const { return table_.slot_count(); }
   uint64_t stride() const { return stride_; }
@@ -87,6 +88,7 @@ class SlicePool final : public LoadSink {
     uint64_t lead = 0;
   };
   std::vector<Staged> staged_;  // by slot, packed pools only
+  uint32_t loading_ = 0;  // slots
   uint32_t sink_;
   Status last_error_;
   SlicePoolStats stats_;
