@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -27,19 +28,21 @@ std::byte* map(uint64_t bytes, int protection) {
   return address == MAP_FAILED ? nullptr : static_cast<std::byte*>(address);
 }
 
-// Makes every page present, so that direct reads never fault.
-bool populate(std::byte* data, uint64_t bytes) {
+}  // namespace
+
+bool make_present(std::span<std::byte> memory) {
 #ifdef MADV_POPULATE_WRITE
-  if (madvise(data, bytes, MADV_POPULATE_WRITE) == 0) return true;
+  if (madvise(memory.data(), memory.size(), MADV_POPULATE_WRITE) == 0) return true;
   if (errno != EINVAL) return false;
 #endif
-  for (uint64_t at = 0; at < bytes; at += kPage) data[at] = std::byte{0};
+  for (uint64_t at = 0; at < memory.size(); at += kPage) {
+    // An addition of nothing keeps what somebody may have just read into the page.
+    std::atomic_ref<uint8_t>(reinterpret_cast<uint8_t&>(memory[at])).fetch_add(0);
+  }
   return true;
 }
 
-}  // namespace
-
-Result<Arena> Arena::create(uint64_t bytes) {
+Result<Arena> Arena::create(uint64_t bytes, Present present) {
   Arena arena;
   if (bytes == 0) return arena;
   bytes = round_up(bytes, kPage);
@@ -58,7 +61,7 @@ Result<Arena> Arena::create(uint64_t bytes) {
 #ifdef MADV_HUGEPAGE
   if (alignment == kHugePage) madvise(arena.data_, bytes, MADV_HUGEPAGE);
 #endif
-  if (!populate(arena.data_, bytes)) return out_of_memory(bytes);
+  if (present == Present::now && !make_present(arena.memory())) return out_of_memory(bytes);
   return arena;
 }
 

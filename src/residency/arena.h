@@ -2,18 +2,28 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/status.h"
 
 namespace hypura {
 
-// One anonymous mapping, present in memory from create() on, in 2 MiB pages where the system has
-// them: prefaulted huge pages double direct-read bandwidth (0.9-1.1 -> 2.0-2.5 GB/s measured).
-// Starts at a multiple of 2 MiB when it is that large, else of 4 KiB.
+// Makes every page of a mapping present, without changing what it holds. False with errno if there
+// is no memory for it.
+bool make_present(std::span<std::byte> memory);
+
+enum class Present : uint8_t {
+  now,    // before create() returns
+  later,  // by make_present(), or page by page on first use
+};
+
+// One anonymous mapping in 2 MiB pages where the system has them: huge pages that are present double
+// direct-read bandwidth (0.9-1.1 -> 2.0-2.5 GB/s measured). Starts at a multiple of 2 MiB when it is
+// that large, else of 4 KiB.
 class Arena {
  public:
   Arena() = default;
-  static Result<Arena> create(uint64_t bytes);
+  static Result<Arena> create(uint64_t bytes, Present present = Present::now);
 
   Arena(Arena&& other) noexcept { swap(other); }
   Arena& operator=(Arena&& other) noexcept {
@@ -24,6 +34,7 @@ class Arena {
 
   std::byte* data() const { return data_; }
   uint64_t bytes() const { return bytes_; }
+  std::span<std::byte> memory() const { return {data_, bytes_}; }
 
  private:
   void swap(Arena& other) noexcept;

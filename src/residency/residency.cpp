@@ -65,7 +65,14 @@ Status Residency::build() {
   HYPURA_CHECK(layout_.homes.size() == index_.tensors().size());
   if (Status status = build_pools(); !status.ok()) return status;
   if (Status status = build_rows(); !status.ok()) return status;
-  return build_ring();
+  if (Status status = build_ring(); !status.ok()) return status;
+  std::vector<std::span<std::byte>> slots;
+  for (const auto& pool : pools_) slots.push_back(pool->memory());
+  for (const auto& pool : row_pools_) {
+    if (pool != nullptr) slots.push_back(pool->memory());
+  }
+  prefaulter_ = std::make_unique<Prefaulter>(std::move(slots));
+  return Status();
 }
 
 Status Residency::build_pools() {

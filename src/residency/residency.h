@@ -10,6 +10,7 @@
 #include "model/model_index.h"
 #include "residency/arena.h"
 #include "residency/dense_ring.h"
+#include "residency/prefaulter.h"
 #include "residency/reader.h"
 #include "residency/slice_pool.h"
 
@@ -91,6 +92,7 @@ class Residency {
   std::vector<std::unique_ptr<SlicePool>> row_pools_;  // by tensor
   std::vector<std::unique_ptr<SlicePool>> pools_;
   std::unique_ptr<DenseRing> ring_;
+  std::unique_ptr<Prefaulter> prefaulter_;  // ends before the memory it touches
   uint64_t pinned_bytes_read_ = 0;
 };
 

@@ -36,7 +36,8 @@ Result<std::unique_ptr<SlicePool>> SlicePool::create(Reader& reader,
   HYPURA_CHECK(!options.packed || options.staging_slots > 0);
   HYPURA_CHECK(options.packed || options.slice_bytes % kBlockBytes == 0);
   Result<Arena> memory =
-      Arena::create(memory_bytes(options.slice_bytes, options.slots, options.packed));
+      Arena::create(memory_bytes(options.slice_bytes, options.slots, options.packed),
+                    Present::later);
   if (!memory.ok()) return memory.status();
   Result<Arena> staging = Arena::create(
       options.packed ? staging_bytes(options.slice_bytes, options.staging_slots) : 0);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "cache/slot_table.h"
@@ -46,6 +47,8 @@ class SlicePool final : public LoadSink {
   ~SlicePool() override;  // waits for reads into its memory
 
   uint32_t slots() const { return table_.slot_count(); }
+  // All slots. Not present in memory yet: see Prefaulter.
+  std::span<std::byte> memory() const { return memory_.memory(); }
   uint64_t stride() const { return stride_; }
   // Address of slot 0 as `source` sees it: in place, a slice starts as deep in its slot as in its
   // disk block, which differs by source.
