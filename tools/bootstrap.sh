@@ -122,9 +122,13 @@ configure_llama() {
 build_llama() {
   ! ninja -C "$build_dir" -n "$@" | grep -q "no work to do" || return 0
   say "building llama.cpp: $* (minutes on the first run)"
-  local quiet=(--quiet)
-  [ ! -t 1 ] || quiet=()
-  ninja -C "$build_dir" -j "$jobs" "${quiet[@]}" "$@" >&2
+  local log=$build_dir/hypura-build.log
+  # Warnings in llama.cpp's own code are not for our users.
+  ninja -C "$build_dir" -j "$jobs" "$@" >"$log" 2>&1 || {
+    tail -n 40 "$log" >&2
+    say "llama.cpp did not build; the whole output is in $log"
+    return 1
+  }
 }
 
 main "$@"

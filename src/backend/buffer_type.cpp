@@ -56,11 +56,12 @@ void mapped_get_tensor(ggml_backend_buffer_t, const ggml_tensor* tensor, void* d
                              static_cast<std::byte*>(data), size);
 }
 // Weights are read-only: whoever writes one would change the model for everybody.
+constexpr bool kStreamedWeightsAreWritten = false;
 void mapped_memset_tensor(ggml_backend_buffer_t, ggml_tensor*, uint8_t, size_t, size_t) {
-  HYPURA_CHECK(!"a streamed weight is written");
+  HYPURA_CHECK(kStreamedWeightsAreWritten);
 }
 void mapped_set_tensor(ggml_backend_buffer_t, ggml_tensor*, const void*, size_t, size_t) {
-  HYPURA_CHECK(!"a streamed weight is written");
+  HYPURA_CHECK(kStreamedWeightsAreWritten);
 }
 void mapped_clear(ggml_backend_buffer_t, uint8_t) {}
 
