@@ -34,9 +34,6 @@ struct Grant {
 template struct Grant<ExpectedSizes, &llama_context::backend_buf_exp_size>;
 template struct Grant<BufferTypes, &llama_context::backend_buft>;
 
-// What sampling keeps per vocabulary entry: a llama_token_data, and a sorted copy.
-constexpr uint64_t kCandidateBytes = 2 * sizeof(llama_token_data);
-
 }  // namespace
 
 Result<ContextSize> measure_context(llama_model* model, const llama_context_params& params) {
@@ -66,7 +63,7 @@ Result<ContextSize> measure_context(llama_model* model, const llama_context_para
   const uint64_t vocabulary =
       static_cast<uint64_t>(llama_vocab_n_tokens(llama_model_get_vocab(model)));
   const uint64_t outputs = context->get_cparams().n_outputs_max;
-  size.output_bytes = outputs * vocabulary * sizeof(float) + vocabulary * kCandidateBytes;
+  size.output_bytes = outputs * vocabulary * sizeof(float);
   size.flash_attention = context->get_cparams().flash_attn;
   size.anonymous_bytes = anonymous_bytes();
   llama_free(context);

@@ -11,7 +11,7 @@ namespace hypura {
 struct ContextSize {
   uint64_t kv_bytes = 0;       // KV cache and recurrent state
   uint64_t compute_bytes = 0;  // activations of one micro-batch
-  uint64_t output_bytes = 0;   // logits, and the sampler's copy of them
+  uint64_t output_bytes = 0;   // logits
   bool flash_attention = false;
   uint64_t anonymous_bytes = 0;  // of the process, while the context's bookkeeping exists
   uint64_t total_bytes() const { return kv_bytes + compute_bytes + output_bytes; }

@@ -9,6 +9,7 @@
 #include "backend/device.h"
 #include "base/units.h"
 #include "engine/llama_log.h"
+#include "engine/sampler.h"
 #include "machine/memory.h"
 #include "plan/placement.h"
 
@@ -147,11 +148,9 @@ Status Engine::choose_path() {
   if (!streamed_) {
     // What a context takes is known exactly only from the model: loaded without memory.
     if (Status status = load_model(true); !status.ok()) return status;
-    Result<ContextSize> size = measure_context(model_.get(), context_params_);
-    if (!size.ok()) return size.status();
-    plan_.process_base_bytes = process_base(*size);
+    if (Status status = measure(); !status.ok()) return status;
+    plan_.process_base_bytes = process_base(plan_.context);
     model_.reset();
-    plan_.fixed_bytes = size->total_bytes();
     streamed_ = plan_.weight_bytes + plan_.fixed_bytes > plan_.budget_bytes;
   }
   if (streamed_ && options_.mode == Mode::resident) {
@@ -182,15 +181,12 @@ Status Engine::open_plain() {
   }
   const uint64_t anonymous_before = anonymous_bytes();
   if (Status status = load_model(false); !status.ok()) return status;
-  Result<ContextSize> size = measure_context(model_.get(), context_params_);
-  if (!size.ok()) return size.status();
+  if (Status status = measure(); !status.ok()) return status;
   if (plan_.process_base_bytes == 0) {
     // Nothing tells the model's bookkeeping from its weights here: it is left out.
-    size->anonymous_bytes = anonymous_before;
-    plan_.process_base_bytes = process_base(*size);
+    plan_.context.anonymous_bytes = anonymous_before;
+    plan_.process_base_bytes = process_base(plan_.context);
   }
-  plan_.context = *size;
-  plan_.fixed_bytes = size->total_bytes();
   return load_adapters();
 }
 
@@ -250,20 +246,29 @@ Status Engine::load_adapters() {
   return Status();
 }
 
-// Measures what the graphs need, gives the rest of the budget to weights, and reads the pinned ones.
-Status Engine::place_weights() {
+// What computing and sampling take beside the weights. The sampler exists meanwhile, so that the
+// process base has it.
+Status Engine::measure() {
+  const Result<common_sampler_ptr> sampler = make_sampler(model_.get(), params().sampling);
+  if (!sampler.ok()) return sampler.status();
   Result<ContextSize> size = measure_context(model_.get(), context_params_);
   if (!size.ok()) return size.status();
   plan_.context = *size;
+  plan_.fixed_bytes = size->total_bytes() + sampling_bytes(vocab(), params().sampling);
+  return Status();
+}
+
+// Gives what computing leaves of the budget to weights, and reads the pinned ones.
+Status Engine::place_weights() {
+  if (Status status = measure(); !status.ok()) return status;
   const GraphDemand& demand = streamed_model_->demand();
   uint64_t adapter_bytes = 0;
   for (const common_adapter_lora_info& info : options_.params.lora_adapters) {
     std::error_code ignored;
     adapter_bytes += std::filesystem::file_size(info.path, ignored);
   }
-  plan_.fixed_bytes =
-      size->total_bytes() + demand.work_bytes + demand.scratch_bytes + adapter_bytes;
-  plan_.process_base_bytes = saturating_subtract(process_base(*size), adapter_bytes);
+  plan_.fixed_bytes += demand.work_bytes + demand.scratch_bytes + adapter_bytes;
+  plan_.process_base_bytes = saturating_subtract(process_base(plan_.context), adapter_bytes);
 
   PlacementInput input{
       .uses = streamed_model_->uses(),
@@ -280,12 +285,12 @@ Status Engine::place_weights() {
                               format_bytes(plan_.fixed_bytes + minimum),
                               format_bytes(plan_.budget_bytes)))
         .because(fmt::format("{} least for weights + {} KV (ctx {}) + {} activations and buffers",
-                             format_bytes(minimum), format_bytes(size->kv_bytes),
+                             format_bytes(minimum), format_bytes(plan_.context.kv_bytes),
                              context_params_.n_ctx,
-                             format_bytes(plan_.fixed_bytes - size->kv_bytes)))
+                             format_bytes(plan_.fixed_bytes - plan_.context.kv_bytes)))
         .suggest(fmt::format("--ram-budget min, a smaller --ctx (KV is {} per 1024 tokens) or a "
                              "smaller -ub (now {})",
-                             format_bytes(size->kv_bytes * 1024 / std::max(1u, context_params_.n_ctx)),
+                             format_bytes(plan_.context.kv_bytes * 1024 / std::max(1u, context_params_.n_ctx)),
                              context_params_.n_ubatch));
   }
   input.weight_budget = plan_.budget_bytes - plan_.fixed_bytes;

@@ -41,7 +41,7 @@ struct EngineOptions {
 struct PlanSummary {
   Mode mode = Mode::resident;
   uint64_t budget_bytes = 0;   // 0: resident with nothing to hold to
-  uint64_t fixed_bytes = 0;    // KV, activations, logits, work and scratch buffers
+  uint64_t fixed_bytes = 0;    // KV, activations, logits, sampling, work and scratch
   ContextSize context;
   uint64_t weight_bytes = 0;   // the file's
   uint64_t pinned_bytes = 0;   // of these, always in RAM
@@ -92,6 +92,7 @@ class Engine {
   Status open_streamed();
   Status load_model(bool without_memory);
   Status load_adapters();
+  Status measure();
   Status make_context();
   Status place_weights();
   uint64_t resolve_budget() const;

@@ -8,7 +8,7 @@
 #include <exception>
 #include <utility>
 
-#include "engine/llama_log.h"
+#include "engine/sampler.h"
 #include "engine/utf8.h"
 
 namespace hypura {
@@ -49,28 +49,9 @@ Result<std::unique_ptr<Session>> Session::create(Engine& engine) {
                   "this model writes by diffusion, not token after token")
         .suggest("llama-diffusion-cli of llama.cpp");
   }
-  common_params_sampling params = engine.params().sampling;
-  if (params.ignore_eos) {
-    for (llama_token token = 0; token < llama_vocab_n_tokens(engine.vocab()); ++token) {
-      if (llama_vocab_is_eog(engine.vocab(), token)) {
-        params.logit_bias.push_back({token, -INFINITY});
-      }
-    }
-  }
-  const LlamaErrors errors;
-  std::string reason;
-  common_sampler_ptr sampler;
-  try {
-    sampler.reset(common_sampler_init(engine.model(), params));
-  } catch (const std::exception& error) {
-    reason = error.what();
-  }
-  if (sampler == nullptr) {
-    return Status(StatusCode::invalid_argument, "llama.cpp refuses the sampling parameters")
-        .because(reason.empty() ? errors.text() : reason)
-        .suggest("another --grammar or --json-schema");
-  }
-  return std::unique_ptr<Session>(new Session(engine, std::move(sampler)));
+  Result<common_sampler_ptr> sampler = make_sampler(engine.model(), engine.params().sampling);
+  if (!sampler.ok()) return sampler.status();
+  return std::unique_ptr<Session>(new Session(engine, *std::move(sampler)));
 }
 
 Session::Session(Engine& engine, common_sampler_ptr sampler)

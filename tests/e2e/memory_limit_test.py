@@ -99,8 +99,21 @@ class ProcessBase(support.TestCase):
         for budget in ("min", "26M", "110%", "1G"):
             with self.subTest(budget=budget):
                 answer = support.greedy("-t", 2, "--ram-budget", budget, prompt=LONG_PROMPT, count=8)
-                promised = answer["budgets"]["ram_bytes"] + answer["process_base_bytes"]
-                self.assertLessEqual(answer["rss_peak_bytes"], promised)
+                self.assert_promise(answer)
+
+    def test_a_grammar_is_counted(self):
+        grammar = self.file("any.gbnf", b"root ::= [a-z ]+")
+        schema = '{"type": "object", "properties": {"name": {"type": "string"}}}'
+        # Small batches: nothing else is left unused that would hide it.
+        for words in (["--grammar-file", grammar], ["--json-schema", schema], []):
+            with self.subTest(words=words):
+                self.assert_promise(support.greedy(
+                    "-t", 1, "-b", 32, "-ub", 32, "--ram-budget", "min", *words,
+                    prompt=LONG_PROMPT, count=16))
+
+    def assert_promise(self, answer):
+        promised = answer["budgets"]["ram_bytes"] + answer["process_base_bytes"]
+        self.assertLessEqual(answer["rss_peak_bytes"], promised)
 
 
 if __name__ == "__main__":
