@@ -2,7 +2,7 @@
 add_library(hypura_flags INTERFACE)
 target_compile_options(hypura_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
-  -Wold-style-cast -Wcast-qual -Wimplicit-fallthrough -Werror
+  -g1 -Wold-style-cast -Wcast-qual -Wimplicit-fallthrough -Werror
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Wno-missing-field-initializers>
   $<$<CXX_COMPILER_ID:GNU>:-Wno-missing-field-initializers>)
 

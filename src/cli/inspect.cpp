@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
+#include "cli/command_line.h"
 #include "cli/terminal.h"
 #include "model/printable.h"
 
@@ -190,11 +191,20 @@ std::string inspect_json(const ModelIndex& index, bool tensors) {
   return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Status run_inspect(const InspectOptions& options) {
-  const Result<ModelIndex> index = ModelIndex::open(options.model);
+Status inspect(const std::vector<std::string>& arguments) {
+  std::string model;
+  bool tensors = false;
+  bool json = false;
+  CommandLine line("inspect", "Shows what a model file holds, without reading its weights.");
+  line.word("MODEL", model, "GGUF file; of a split model any shard");
+  line.flag("--tensors", tensors, "list every tensor");
+  line.flag("--json", json, "print one JSON object");
+  if (Status status = line.parse(arguments); !status.ok()) return status;
+  if (line.help()) return write_answer(line.help_text()) ? Status() : write_failure();
+
+  const Result<ModelIndex> index = ModelIndex::open(model);
   if (!index.ok()) return index.status();
-  const std::string text = options.json ? inspect_json(*index, options.tensors)
-                                        : inspect_text(*index, options.tensors);
+  const std::string text = json ? inspect_json(*index, tensors) : inspect_text(*index, tensors);
   return write_answer(text) ? Status() : write_failure();
 }
 

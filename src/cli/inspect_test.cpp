@@ -74,7 +74,7 @@ TEST_F(Inspect, SurvivesNamesThatAreNotText) {
 }
 
 TEST_F(Inspect, ReportsWhatIsWrongWithTheFile) {
-  const Status status = run_inspect({.model = directory_.write("m.gguf", "not a model")});
+  const Status status = inspect({directory_.write("m.gguf", "not a model")});
   EXPECT_EQ(status.code(), StatusCode::invalid_model);
   EXPECT_NE(status.message().find("not a GGUF file"), std::string::npos);
 }

@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -29,24 +28,6 @@ constexpr const char* kHelp =
     "  hypura --version\n"
     "\n"
     "hypura COMMAND --help has the rest.\n";
-
-Status inspect(const std::vector<std::string>& arguments) {
-  InspectOptions options;
-  CLI::App app("Shows what a model file holds, without reading its weights.");
-  app.name("hypura inspect");
-  app.add_option("MODEL", options.model, "GGUF file; of a split model any shard")->required();
-  app.add_flag("--tensors", options.tensors, "list every tensor");
-  app.add_flag("--json", options.json, "print one JSON object");
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    return write_answer(app.help()) ? Status() : write_failure();
-  } catch (const CLI::ParseError& error) {
-    return Status(StatusCode::invalid_argument, error.what()).suggest("hypura inspect --help");
-  }
-  return run_inspect(options);
-}
 
 Status dispatch(const std::vector<std::string>& words) {
   if (words.empty() || words[0] == "-h" || words[0] == "--help" || words[0] == "help") {

@@ -2,15 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <algorithm>
 #include <map>
 
+#include "cli/command_line.h"
 #include "cli/llama_arguments.h"
-#include "cli/suggestion.h"
 
 namespace hypura::cli {
 namespace {
+
+constexpr const char* kDescription = "Generates text with a GGUF model of any size.";
 
 // No model knows of more, and tables of a context take time and memory by the token.
 constexpr int kContextMax = 1 << 24;
@@ -32,59 +32,18 @@ struct Words {
   bool json = false;
 };
 
-void describe(CLI::App& app, Words& words) {
-  app.add_option("MODEL", words.model, "GGUF file; of a split model any shard")->required();
-  app.add_option("--ram-budget", words.ram_budget,
-                 "memory for weights, KV, activations and buffers: SIZE (8G), NN% of the model's "
-                 "weights, auto (what is available) or min (default: auto)");
-  app.add_option("--mode", words.mode,
-                 "auto, resident, experts or dense: what may stream (default: auto)");
-  app.add_flag("--exact", words.exact,
-               "a resident model is not repacked: the bits that streaming gives, too");
-  app.add_option("--ctx", words.context,
-                 "tokens of context; like -c (default: the model's, at most 8192)")
-      ->check(CLI::Range(1, kContextMax));
-  app.add_flag("--json", words.json, "print one JSON object at the end instead of the text");
-}
-
-Status unknown_option(const std::string& typed) {
-  std::vector<std::string> names = llama_option_names();
-  for (const char* ours : {"--ram-budget", "--mode", "--exact", "--ctx", "--json", "--help"}) {
-    names.emplace_back(ours);
-  }
-  Status status(StatusCode::invalid_argument, fmt::format("unknown option {}", typed));
-  const std::string meant = closest(typed, names);
-  return std::move(status).suggest(meant.empty() ? "hypura run --help"
-                                                 : fmt::format("did you mean {}?", meant));
-}
-
-Status parse_words(std::vector<std::string> ours, Words& words) {
-  CLI::App app;
-  app.set_help_flag();
-  describe(app, words);
-  std::reverse(ours.begin(), ours.end());  // as CLI11 wants a vector
-  try {
-    app.parse(ours);
-  } catch (const CLI::ExtrasError&) {
-    for (const std::string& extra : app.remaining()) {
-      if (extra.starts_with('-')) return unknown_option(extra);
-    }
-    return Status(StatusCode::invalid_argument,
-                  fmt::format("unexpected word {}", app.remaining().front()))
-        .suggest("-p \"TEXT\" for the prompt");
-  } catch (const CLI::RequiredError&) {
-    for (const std::string& word : ours) {
-      if (word.starts_with("--ram-b") || word.starts_with("--mode")) continue;
-      if (word.starts_with('-') && app.get_option_no_throw(word) == nullptr) {
-        return unknown_option(word);
-      }
-    }
-    return Status(StatusCode::invalid_argument, "no model given")
-        .suggest("hypura run MODEL.gguf -p \"Once upon a time\"");
-  } catch (const CLI::ParseError& error) {
-    return Status(StatusCode::invalid_argument, error.what()).suggest("hypura run --help");
-  }
-  return Status();
+void describe(CommandLine& line, Words& words) {
+  line.word("MODEL", words.model, "GGUF file; of a split model any shard");
+  line.option("--ram-budget", words.ram_budget,
+              "memory for weights, KV, activations and buffers: SIZE (8G), NN% of the model's "
+              "weights, auto (what is available) or min (default: auto)");
+  line.option("--mode", words.mode,
+              "auto, resident, experts or dense: what may stream (default: auto)");
+  line.flag("--exact", words.exact,
+            "a resident model is not repacked: the bits that streaming gives, too");
+  line.option("--ctx", words.context, 1, kContextMax,
+              "tokens of context; like -c (default: the model's, at most 8192)");
+  line.flag("--json", words.json, "print one JSON object at the end instead of the text");
 }
 
 // llama.cpp takes any number for these, and aborts or hangs on some.
@@ -104,15 +63,14 @@ Status check_sizes(const common_params& params) {
 
 Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) {
   RunOptions options;
-  if (std::any_of(arguments.begin(), arguments.end(),
-                  [](const std::string& word) { return word == "-h" || word == "--help"; })) {
-    options.help = true;
-    return options;
-  }
   Result<SplitArguments> split = split_arguments(arguments);
   if (!split.ok()) return split.status();
   Words words;
-  if (Status status = parse_words(split->ours, words); !status.ok()) return status;
+  CommandLine line("run", kDescription);
+  describe(line, words);
+  if (Status status = line.parse(split->ours, llama_option_names()); !status.ok()) return status;
+  options.help = line.help();
+  if (options.help) return options;
 
   Result<RamBudget> budget = parse_ram_budget(words.ram_budget);
   if (!budget.ok()) return budget.status();
@@ -148,11 +106,9 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) 
 
 std::string run_help() {
   Words words;
-  CLI::App app("Generates text with a GGUF model of any size.");
-  app.set_help_flag("-h,--help", "print this and exit");
-  app.name("hypura run");
-  describe(app, words);
-  return app.help() + "\nOptions of llama.cpp:\n" + llama_option_help();
+  CommandLine line("run", kDescription);
+  describe(line, words);
+  return line.help_text() + "\nOptions of llama.cpp:\n" + llama_option_help();
 }
 
 }  // namespace hypura::cli

@@ -1,0 +1,81 @@
+#include "cli/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <utility>
+
+#include "cli/suggestion.h"
+
+namespace hypura::cli {
+
+CommandLine::CommandLine(const std::string& command, const std::string& description)
+    : command_("hypura " + command), app_(std::make_unique<CLI::App>(description)) {
+  app_->name(command_);
+  app_->set_help_flag("-h,--help", "print this and exit");
+}
+
+CommandLine::~CommandLine() = default;
+
+void CommandLine::word(const std::string& name, std::string& value, const std::string& help) {
+  app_->add_option(name, value, help)->required();
+}
+
+void CommandLine::option(const std::string& name, std::string& value, const std::string& help) {
+  app_->add_option(name, value, help);
+}
+
+void CommandLine::option(const std::string& name, int& value, int min, int max,
+                         const std::string& help) {
+  app_->add_option(name, value, help)->check(CLI::Range(min, max));
+}
+
+void CommandLine::flag(const std::string& name, bool& value, const std::string& help) {
+  app_->add_flag(name, value, help);
+}
+
+Status CommandLine::parse(const std::vector<std::string>& words,
+                          const std::vector<std::string>& others) {
+  std::vector<std::string> reversed(words.rbegin(), words.rend());  // as CLI11 wants a vector
+  try {
+    app_->parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    help_ = true;
+  } catch (const CLI::ExtrasError&) {
+    return explain_extra(others);
+  } catch (const CLI::RequiredError& error) {
+    for (const std::string& word : words) {
+      const std::string name = word.substr(0, word.find('='));
+      if (word.starts_with('-') && app_->get_option_no_throw(name) == nullptr) {
+        return unknown(word, others);
+      }
+    }
+    return Status(StatusCode::invalid_argument, error.what()).suggest(command_ + " --help");
+  } catch (const CLI::ParseError& error) {
+    return Status(StatusCode::invalid_argument, error.what()).suggest(command_ + " --help");
+  }
+  return Status();
+}
+
+Status CommandLine::explain_extra(const std::vector<std::string>& others) const {
+  const std::vector<std::string> extras = app_->remaining();
+  for (const std::string& extra : extras) {
+    if (extra.starts_with('-')) return unknown(extra, others);
+  }
+  return Status(StatusCode::invalid_argument, fmt::format("unexpected word {}", extras.front()))
+      .suggest(command_ + " --help");
+}
+
+Status CommandLine::unknown(const std::string& typed, std::vector<std::string> others) const {
+  for (const CLI::Option* option : std::as_const(*app_).get_options()) {
+    for (const std::string& name : option->get_lnames()) others.push_back("--" + name);
+  }
+  const std::string meant = closest(typed, others);
+  return Status(StatusCode::invalid_argument, fmt::format("unknown option {}", typed))
+      .suggest(meant.empty() ? command_ + " --help" : fmt::format("did you mean {}?", meant));
+}
+
+std::string CommandLine::help_text() const { return app_->help(); }
+
+}  // namespace hypura::cli

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace CLI {
+class App;
+}
+
+namespace hypura::cli {
+
+// The words after one command: options that fill variables, and a help page. CLI11 behind a wall,
+// for it takes seconds to compile. The variables outlive it.
+class CommandLine {
+ public:
+  CommandLine(const std::string& command, const std::string& description);
+  ~CommandLine();
+
+  // A required word without a name.
+  void word(const std::string& name, std::string& value, const std::string& help);
+  void option(const std::string& name, std::string& value, const std::string& help);
+  // Refuses what is not in [min, max].
+  void option(const std::string& name, int& value, int min, int max, const std::string& help);
+  void flag(const std::string& name, bool& value, const std::string& help);
+
+  // `others` are options read elsewhere: a mistyped word may have meant them. If help is asked for,
+  // help() is true and nothing else counts. Errors: invalid_argument.
+  Status parse(const std::vector<std::string>& words, const std::vector<std::string>& others = {});
+  bool help() const { return help_; }
+  std::string help_text() const;
+
+ private:
+  Status explain_extra(const std::vector<std::string>& others) const;
+  Status unknown(const std::string& typed, std::vector<std::string> others) const;
+
+  std::string command_;
+  std::unique_ptr<CLI::App> app_;
+  bool help_ = false;
+};
+
+}  // namespace hypura::cli
