@@ -55,6 +55,16 @@ uint64_t expert_scratch_bytes(const ggml_tensor* node) {
                  sizeof(int32_t));
 }
 
+void ExpertStep::Group::clear() {
+  experts.clear();
+  leases.clear();
+}
+
+void ExpertStep::Group::add(int32_t expert, Lease lease) {
+  experts.push_back(expert);
+  leases.push_back(std::move(lease));
+}
+
 ExpertStep::ExpertStep(Residency& residency, NodeRunner& runner)
     : residency_(residency), runner_(runner) {}
 
@@ -77,6 +87,11 @@ Status ExpertStep::visit(int i, TensorId tensor) {
     count_uses(pooled);
   }
 
+  // What is pending computes while reads are under way.
+  if (!all_ready(pooled)) {
+    if (Status status = runner_.flush(i); !status.ok()) return status;
+    residency_.reader().pump();
+  }
   bool leased = lease_all(pooled);
   if (!leased) {
     // What the pending run and the look-ahead hold may be what is missing.
@@ -84,7 +99,10 @@ Status ExpertStep::visit(int i, TensorId tensor) {
     ahead_.clear();
     leased = lease_all(pooled);
   }
-  return leased ? patch_pool(node, pooled) : compute_in_groups(i, pooled);
+  if (!leased) return compute_in_turns(i, pooled);
+  if (!all_ready(pooled)) return compute_on_arrival(i, pooled);
+  patch_pool(node, pooled);
+  return Status();
 }
 
 void ExpertStep::release() { leases_.clear(); }
@@ -147,6 +165,12 @@ void ExpertStep::count_uses(const PooledTensor& pooled) {
   }
 }
 
+bool ExpertStep::all_ready(const PooledTensor& pooled) const {
+  return std::all_of(routing_.experts.begin(), routing_.experts.end(), [&](int32_t expert) {
+    return pooled.pool->is_ready(pooled.source, static_cast<uint32_t>(expert));
+  });
+}
+
 bool ExpertStep::lease_all(const PooledTensor& pooled) {
   if (routing_.experts.size() > pooled.pool->slots()) return false;
   const size_t held = leases_.size();
@@ -163,12 +187,8 @@ bool ExpertStep::lease_all(const PooledTensor& pooled) {
   return true;
 }
 
-// REQUIRES: the last leases are those of all routed experts.
-Status ExpertStep::patch_pool(ggml_tensor* node, const PooledTensor& pooled) {
-  const size_t first = leases_.size() - routing_.experts.size();
-  for (size_t k = first; k < leases_.size(); ++k) {
-    if (Status status = pooled.pool->wait(leases_[k]); !status.ok()) return status;
-  }
+// REQUIRES: all routed experts are leased and ready.
+void ExpertStep::patch_pool(ggml_tensor* node, const PooledTensor& pooled) {
   const ggml_tensor* ids = node->src[2];
   int32_t* slots = runner_.indices(static_cast<size_t>(ids->ne[0] * ids->ne[1]));
   for (int64_t token = 0; token < ids->ne[1]; ++token) {
@@ -184,55 +204,89 @@ Status ExpertStep::patch_pool(ggml_tensor* node, const PooledTensor& pooled) {
   set_contiguous(ids_shadow, ids->ne[0], ids->ne[1], 1);
   runner_.patch(node, 0, weight_shadow);
   runner_.patch(node, 2, ids_shadow);
+}
+
+// REQUIRES: nothing is pending, and the only leases are those of the routed experts.
+Status ExpertStep::compute_on_arrival(int i, const PooledTensor& pooled) {
+  ggml_tensor* node = graph_->nodes[i];
+  HYPURA_CHECK(runner_.next() == i);
+  HYPURA_CHECK(leases_.size() == routing_.experts.size());
+  const int64_t rows_max = group_rows_max(node);
+  waiting_ = routing_.experts;
+  while (!waiting_.empty()) {
+    group_.clear();
+    int64_t rows = 0;
+    size_t kept = 0;
+    for (size_t k = 0; k < waiting_.size(); ++k) {
+      const int32_t expert = waiting_[k];
+      const int64_t expert_rows = routing_.rows[static_cast<size_t>(expert)];
+      if (pooled.pool->ready(leases_[k]) && (rows == 0 || rows + expert_rows <= rows_max)) {
+        rows += expert_rows;
+        group_.add(expert, std::move(leases_[k]));
+      } else {
+        if (pooled.pool->failed(leases_[k])) return pooled.pool->wait(leases_[k]);
+        if (kept < k) {
+          waiting_[kept] = expert;
+          leases_[kept] = std::move(leases_[k]);
+        }
+        ++kept;
+      }
+    }
+    waiting_.resize(kept);
+    leases_.resize(kept);
+    if (group_.experts.empty()) {
+      residency_.reader().wait_one();
+      continue;
+    }
+    if (Status status = compute_group(node, pooled, group_); !status.ok()) return status;
+  }
+  group_.clear();
+  runner_.skip(i);
   return Status();
 }
 
 // While one group computes, the next one is read: each may hold half of the pool. Experts that are
 // there already go first, before reads for the others evict them.
-Status ExpertStep::compute_in_groups(int i, const PooledTensor& pooled) {
+Status ExpertStep::compute_in_turns(int i, const PooledTensor& pooled) {
   ggml_tensor* node = graph_->nodes[i];
   HYPURA_CHECK(runner_.next() == i);
   std::partition(routing_.experts.begin(), routing_.experts.end(), [&](int32_t expert) {
     return pooled.pool->is_ready(pooled.source, static_cast<uint32_t>(expert));
   });
-  std::fill(slot_of_.begin(), slot_of_.end(), -1);
   const size_t group_max = std::max<size_t>(1, pooled.pool->slots() / 2);
   const int64_t rows_max = group_rows_max(node);
   size_t requested = 0;
-  const auto request_group = [&](std::vector<Lease>& leases, std::vector<int32_t>& experts) {
-    leases.clear();
-    experts.clear();
+  const auto request_group = [&](Group& group) {
+    group.clear();
     int64_t rows = 0;
-    while (requested < routing_.experts.size() && leases.size() < group_max) {
+    while (requested < routing_.experts.size() && group.leases.size() < group_max) {
       const int32_t expert = routing_.experts[requested];
       rows += routing_.rows[static_cast<size_t>(expert)];
-      if (rows > rows_max && !leases.empty()) break;
+      if (rows > rows_max && !group.leases.empty()) break;
       std::optional<Lease> lease =
           pooled.pool->request(pooled.source, static_cast<uint32_t>(expert), ReadClass::demand);
       if (!lease) break;
-      leases.push_back(*std::move(lease));
-      experts.push_back(expert);
+      group.add(expert, *std::move(lease));
       ++requested;
     }
     residency_.reader().pump();
   };
 
-  request_group(group_, group_experts_);
+  request_group(group_);
   // Reads that an earlier graph asked for and did not wait for may hold every slot.
-  while (group_.empty() && !residency_.reader().idle()) {
+  while (group_.leases.empty() && !residency_.reader().idle()) {
     residency_.reader().wait_one();
-    request_group(group_, group_experts_);
+    request_group(group_);
   }
-  while (!group_.empty()) {
-    for (const Lease& lease : group_) {
+  while (!group_.leases.empty()) {
+    for (const Lease& lease : group_.leases) {
       if (Status status = pooled.pool->wait(lease); !status.ok()) return status;
     }
-    request_group(next_group_, next_group_experts_);
-    if (Status status = compute_group(node, pooled); !status.ok()) return status;
+    request_group(next_group_);
+    if (Status status = compute_group(node, pooled, group_); !status.ok()) return status;
     group_.clear();
-    if (next_group_.empty()) request_group(next_group_, next_group_experts_);
+    if (next_group_.leases.empty()) request_group(next_group_);
     std::swap(group_, next_group_);
-    std::swap(group_experts_, next_group_experts_);
   }
   HYPURA_CHECK(requested == routing_.experts.size());
   runner_.skip(i);
@@ -241,13 +295,15 @@ Status ExpertStep::compute_in_groups(int i, const PooledTensor& pooled) {
 
 // Computes the rows of the group's experts as one MUL_MAT_ID of single-row tokens, gathered from
 // the node's input and scattered to its output.
-Status ExpertStep::compute_group(ggml_tensor* node, const PooledTensor& pooled) {
+Status ExpertStep::compute_group(ggml_tensor* node, const PooledTensor& pooled,
+                                 const Group& group) {
   const ggml_tensor* input = node->src[1];
   const ggml_tensor* ids = node->src[2];
+  std::fill(slot_of_.begin(), slot_of_.end(), -1);
   int64_t rows = 0;
-  for (size_t k = 0; k < group_experts_.size(); ++k) {
-    const size_t expert = static_cast<size_t>(group_experts_[k]);
-    slot_of_[expert] = static_cast<int32_t>(group_[k].slot().value);
+  for (size_t k = 0; k < group.experts.size(); ++k) {
+    const size_t expert = static_cast<size_t>(group.experts[k]);
+    slot_of_[expert] = static_cast<int32_t>(group.leases[k].slot().value);
     rows += routing_.rows[expert];
   }
   const size_t input_row_bytes = ggml_row_size(input->type, input->ne[0]);
@@ -295,7 +351,6 @@ Status ExpertStep::compute_group(ggml_tensor* node, const PooledTensor& pooled) 
                     static_cast<size_t>(token) * node->nb[2],
                 results_.data() + row * node->ne[0], output_row_bytes);
   });
-  for (const int32_t expert : group_experts_) slot_of_[static_cast<size_t>(expert)] = -1;
   return Status();
 }
 

@@ -16,10 +16,10 @@ uint64_t expert_scratch_bytes(const ggml_tensor* node);
 
 // Computes MUL_MAT_ID nodes whose experts live in a pool. The ids are computed by then, so the
 // routed experts are known exactly; the projections that follow with the same ids are requested
-// together. If all routed experts fit their pool, the pool itself poses as the weight and the ids
-// name slots. If not, the node is computed in groups of experts, all rows of an expert in one
-// MUL_MAT_ID: some kernels choose their path by an expert's row count, so neither groups of tokens
-// nor MUL_MAT would give the same bits.
+// together. If all routed experts are there, the pool itself poses as the weight and the ids name
+// slots. If not, the node is computed in groups of experts, those that are there while the others
+// are read. A group has all rows of an expert in one MUL_MAT_ID: some kernels choose their path by
+// an expert's row count, so neither groups of tokens nor MUL_MAT would give the same bits.
 class ExpertStep {
  public:
   ExpertStep(Residency& residency, NodeRunner& runner);
@@ -34,6 +34,14 @@ class ExpertStep {
   void release_all();
 
  private:
+  // Experts that are computed together.
+  struct Group {
+    std::vector<int32_t> experts;
+    std::vector<Lease> leases;  // theirs
+    void clear();
+    void add(int32_t expert, Lease lease);
+  };
+
   // The routing of one ids tensor, read once and used by every node that shares it.
   struct Routing {
     const ggml_tensor* ids = nullptr;
@@ -45,10 +53,12 @@ class ExpertStep {
   Status read_routing(int i, const ggml_tensor* ids, uint32_t expert_count);
   void request_siblings(int i);
   void count_uses(const PooledTensor& pooled);
+  bool all_ready(const PooledTensor& pooled) const;
   bool lease_all(const PooledTensor& pooled);
-  Status patch_pool(ggml_tensor* node, const PooledTensor& pooled);
-  Status compute_in_groups(int i, const PooledTensor& pooled);
-  Status compute_group(ggml_tensor* node, const PooledTensor& pooled);
+  void patch_pool(ggml_tensor* node, const PooledTensor& pooled);
+  Status compute_on_arrival(int i, const PooledTensor& pooled);
+  Status compute_in_turns(int i, const PooledTensor& pooled);
+  Status compute_group(ggml_tensor* node, const PooledTensor& pooled, const Group& group);
 
   Residency& residency_;
   NodeRunner& runner_;
@@ -56,11 +66,10 @@ class ExpertStep {
   Routing routing_;
   std::vector<Lease> leases_;  // of the pending run
   std::vector<Lease> ahead_;   // of projections that follow
-  std::vector<Lease> group_;
-  std::vector<Lease> next_group_;
-  std::vector<int32_t> group_experts_;
-  std::vector<int32_t> next_group_experts_;
-  std::vector<int32_t> slot_of_;  // by expert, valid for the group at hand
+  std::vector<int32_t> waiting_;  // experts whose turn has not come, as leases_ has them
+  Group group_;
+  Group next_group_;
+  std::vector<int32_t> slot_of_;  // by expert, for the node or the group at hand; -1 for others
   std::vector<std::byte> gathered_;
   std::vector<float> results_;
 };

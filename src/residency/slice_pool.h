@@ -61,6 +61,8 @@ class SlicePool final : public LoadSink {
   void count_use(uint32_t source, uint32_t index);
   bool is_ready(uint32_t source, uint32_t index) const;
   bool ready(const Lease& lease) const { return table_.state(lease.slot()) == SlotState::ready; }
+  // Its read failed: wait() has the reason.
+  bool failed(const Lease& lease) const { return table_.state(lease.slot()) == SlotState::failed; }
   // Waits until the leased slice is ready, or returns why it never will be.
   Status wait(const Lease& lease);
 
