@@ -65,24 +65,27 @@ void ExpertStep::Group::add(int32_t expert, Lease lease) {
   leases.push_back(std::move(lease));
 }
 
-ExpertStep::ExpertStep(Residency& residency, NodeRunner& runner)
-    : residency_(residency), runner_(runner) {}
+ExpertStep::ExpertStep(Residency& residency, NodeRunner& runner, ExpertPrefetch& prefetch)
+    : residency_(residency), runner_(runner), prefetch_(prefetch) {}
 
 void ExpertStep::begin(ggml_cgraph* graph) {
   graph_ = graph;
   routing_.ids = nullptr;
+  prefetch_.begin(graph);
 }
 
 Status ExpertStep::visit(int i, TensorId tensor) {
   ggml_tensor* node = graph_->nodes[i];
   const PooledTensor pooled = residency_.experts(tensor);
   if (node->src[2] != routing_.ids) {
+    prefetch_.read_ahead();
     if (Status status = runner_.flush(i); !status.ok()) return status;
     if (Status status = read_routing(i, node->src[2], static_cast<uint32_t>(node->src[0]->ne[2]));
         !status.ok()) {
       return status;
     }
     request_siblings(i);
+    prefetch_.on_routing(i, routing_.experts, node->src[2]->ne[1]);
   } else if (i > routing_.counted_until) {
     count_uses(pooled);
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "backend/expert_prefetch.h"
 #include "backend/node_runner.h"
 #include "backend/weight.h"
 #include "cache/slot_table.h"
@@ -22,7 +23,7 @@ uint64_t expert_scratch_bytes(const ggml_tensor* node);
 // an expert's row count, so neither groups of tokens nor MUL_MAT would give the same bits.
 class ExpertStep {
  public:
-  ExpertStep(Residency& residency, NodeRunner& runner);
+  ExpertStep(Residency& residency, NodeRunner& runner, ExpertPrefetch& prefetch);
 
   // Starts a graph.
   void begin(ggml_cgraph* graph);
@@ -62,6 +63,7 @@ class ExpertStep {
 
   Residency& residency_;
   NodeRunner& runner_;
+  ExpertPrefetch& prefetch_;
   ggml_cgraph* graph_ = nullptr;
   Routing routing_;
   std::vector<Lease> leases_;  // of the pending run

@@ -9,14 +9,30 @@
 
 namespace hypura {
 
-GraphWalk::GraphWalk(const StreamedModel& model, Residency& residency)
+namespace {
+
+std::unique_ptr<ExpertPredictor> make_predictor(const PrefetchOptions& options,
+                                                Residency& residency, NodeRunner& runner) {
+  switch (options.predictor) {
+    case Prefetch::off: return nullptr;
+    case Prefetch::router: return make_router_predictor(residency, runner);
+    case Prefetch::coactivation: return make_coactivation_predictor(*options.coactivation);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+GraphWalk::GraphWalk(const StreamedModel& model, Residency& residency,
+                     const PrefetchOptions& prefetch)
     : model_(&model),
       residency_(residency),
       runner_([this] {
         pieces_.clear();
         experts_.release();
       }),
-      experts_(residency, runner_),
+      prefetch_(residency, make_predictor(prefetch, residency, runner_)),
+      experts_(residency, runner_, prefetch_),
       rows_(residency, runner_) {}
 
 ggml_status GraphWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "backend/expert_prefetch.h"
 #include "backend/expert_step.h"
 #include "backend/node_runner.h"
 #include "backend/row_step.h"
@@ -14,6 +15,13 @@
 namespace hypura {
 
 class StreamedModel;
+
+// Which predictor reads ahead of the router. `coactivation` is its table and outlives the walk.
+enum class Prefetch : uint8_t { off, router, coactivation };
+struct PrefetchOptions {
+  Prefetch predictor = Prefetch::off;
+  Coactivation* coactivation = nullptr;
+};
 
 struct WalkStats {
   uint64_t graphs = 0;
@@ -29,13 +37,14 @@ struct WalkStats {
 // Used under one lock; see StreamedModel::compute.
 class GraphWalk {
  public:
-  GraphWalk(const StreamedModel& model, Residency& residency);
+  GraphWalk(const StreamedModel& model, Residency& residency, const PrefetchOptions& prefetch);
 
   ggml_status run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute);
 
   // Why the last run() failed, if it was not the CPU backend that did.
   const Status& error() const { return error_; }
   const WalkStats& stats() const { return stats_; }
+  const PrefetchStats& prefetch_stats() const { return prefetch_.stats(); }
 
  private:
   Status visit(int i);
@@ -46,6 +55,7 @@ class GraphWalk {
   const StreamedModel* model_;
   Residency& residency_;
   NodeRunner runner_;
+  ExpertPrefetch prefetch_;
   ExpertStep experts_;
   RowStep rows_;
   std::vector<DenseRing::PieceLease> pieces_;  // in use by the pending run

@@ -103,13 +103,18 @@ void StreamedModel::take_census(ggml_cgraph* graph) {
   demand_.work_bytes = std::max(demand_.work_bytes, static_cast<uint64_t>(plan.work_size));
 }
 
-void StreamedModel::attach(std::unique_ptr<Residency> residency) {
+void StreamedModel::attach(std::unique_ptr<Residency> residency,
+                           const PrefetchOptions& prefetch) {
   residency_ = std::move(residency);
   for (size_t i = 0; i < weights_.size(); ++i) {
     std::byte* pinned = residency_->pinned(weights_[i]->id);
     if (pinned != nullptr) tensors_[i]->data = pinned;
   }
-  walk_ = std::make_unique<GraphWalk>(*this, *residency_);
+  walk_ = std::make_unique<GraphWalk>(*this, *residency_, prefetch);
+}
+
+PrefetchStats StreamedModel::prefetch_stats() const {
+  return walk_ == nullptr ? PrefetchStats() : walk_->prefetch_stats();
 }
 
 ggml_status StreamedModel::compute(ggml_backend_t backend, ggml_cgraph* graph,

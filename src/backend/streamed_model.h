@@ -39,7 +39,7 @@ class StreamedModel {
 
   // From here on the model can compute. REQUIRES: the layout has a home for every mapped weight,
   // and pinned tensors are loaded.
-  void attach(std::unique_ptr<Residency> residency);
+  void attach(std::unique_ptr<Residency> residency, const PrefetchOptions& prefetch);
   Residency* residency() { return residency_.get(); }
 
   ggml_status compute(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute);
@@ -48,6 +48,7 @@ class StreamedModel {
   // Why the last compute() failed; ok() if it was not our doing. Clears it.
   Status take_error();
   WalkStats walk_stats() const { return walk_stats_; }
+  PrefetchStats prefetch_stats() const;
 
  private:
   StreamedModel(const ModelIndex& index, int threads_max,

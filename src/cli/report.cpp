@@ -120,6 +120,11 @@ std::string summary_text(const Engine& engine, const RunReport& report) {
     if (derived.expert_uses > 0) {
       text += fmt::format(", expert hits {:.0f} %", 100 * derived.expert_hit_rate);
     }
+    if (report.finished.prefetch.guesses > 0) {
+      text += fmt::format(", {:.0f} % of {} guesses used",
+                          percent(report.finished.prefetch.used, report.finished.prefetch.guesses),
+                          report.finished.prefetch.guesses);
+    }
   }
   text += fmt::format("; peak memory {}\n", format_bytes(peak_resident_bytes()));
   return text;
@@ -151,6 +156,9 @@ std::string run_json(const Engine& engine, const RunReport& report) {
   json["expert_hit_rate"] =
       derived.expert_uses > 0 ? Json(derived.expert_hit_rate) : Json(nullptr);
   json["stall_seconds"] = derived.stall_seconds;
+  json["prefetch_guesses"] = report.finished.prefetch.guesses;
+  json["prefetch_used"] = report.finished.prefetch.used;
+  json["compute_seconds"] = static_cast<double>(walk.compute_ns) * 1e-9;
   json["io_gbps"] = rate(static_cast<double>(derived.bytes_read) * 1e-9, derived.seconds);
   // Known once the drive has been measured (`hypura profile`).
   json["io_roofline_gbps"] = nullptr;

@@ -1,5 +1,7 @@
 #include "cli/run.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <memory>
 #include <utility>
@@ -56,6 +58,9 @@ Status answer_prompt(Engine& engine, const RunOptions& options, RunReport& repor
   if (!answer.ok()) return answer.status();
   report.answer = *std::move(answer);
   report.finished = engine.stats();
+  if (Status saved = engine.save_statistics(); !saved.ok()) {
+    write_note(fmt::format("warning: {}\n", saved.message()));
+  }
   if (!written || !write_answer(options.json ? run_json(engine, report) : "\n")) {
     return write_failure();
   }

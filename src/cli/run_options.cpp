@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <map>
 
 #include "cli/command_line.h"
@@ -9,6 +10,15 @@
 
 namespace hypura::cli {
 namespace {
+
+// By the XDG base directory specification.
+std::string statistics_folder() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/') {
+    return std::string(cache) + "/hypura/statistics";
+  }
+  const char* home = std::getenv("HOME");
+  return home == nullptr ? std::string() : std::string(home) + "/.cache/hypura/statistics";
+}
 
 constexpr const char* kDescription = "Generates text with a GGUF model of any size.";
 
@@ -22,11 +32,19 @@ const std::map<std::string, Mode> kModes = {
     {"dense", Mode::dense},
 };
 
+const std::map<std::string, PrefetchMode> kPrefetchModes = {
+    {"auto", PrefetchMode::automatic},
+    {"off", PrefetchMode::off},
+    {"router", PrefetchMode::router},
+    {"coactivation", PrefetchMode::coactivation},
+};
+
 // What the command line says, before it means anything.
 struct Words {
   std::string model;
   std::string ram_budget = "auto";
   std::string mode = "auto";
+  std::string prefetch = "auto";
   int context = 0;
   bool exact = false;
   bool json = false;
@@ -41,6 +59,9 @@ void describe(CommandLine& line, Words& words) {
               "auto, resident, experts or dense: what may stream (default: auto)");
   line.flag("--exact", words.exact,
             "a resident model is not repacked: the bits that streaming gives, too");
+  line.option("--prefetch", words.prefetch,
+              "experts read ahead of their router: off, router (the next layer's, applied early), "
+              "coactivation (what followed before) or auto (default: auto)");
   line.option("--ctx", words.context, 1, kContextMax,
               "tokens of context; like -c (default: the model's, at most 8192)");
   line.flag("--json", words.json, "print one JSON object at the end instead of the text");
@@ -79,7 +100,15 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) 
     return Status(StatusCode::invalid_argument, fmt::format("--mode {}: no such mode", words.mode))
         .suggest("auto, resident, experts or dense");
   }
+  const auto prefetch = kPrefetchModes.find(words.prefetch);
+  if (prefetch == kPrefetchModes.end()) {
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("--prefetch {}: no such predictor", words.prefetch))
+        .suggest("auto, off, router or coactivation");
+  }
   EngineOptions& engine = options.engine;
+  engine.prefetch = prefetch->second;
+  engine.statistics_folder = statistics_folder();
   engine.model_path = words.model;
   engine.ram_budget = *budget;
   engine.mode = mode->second;

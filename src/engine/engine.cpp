@@ -8,6 +8,7 @@
 
 #include "backend/device.h"
 #include "base/units.h"
+#include "engine/coactivation_file.h"
 #include "engine/llama_log.h"
 #include "engine/sampler.h"
 #include "machine/memory.h"
@@ -35,6 +36,16 @@ Mode mode_of(const Layout& layout) {
   const bool dense = layout.ring_bytes > 0;
   if (experts && dense) return Mode::mixed;
   return experts ? Mode::experts : Mode::dense;
+}
+
+Prefetch predictor_of(PrefetchMode mode) {
+  switch (mode) {
+    case PrefetchMode::off: return Prefetch::off;
+    case PrefetchMode::coactivation: return Prefetch::coactivation;
+    case PrefetchMode::router:
+    case PrefetchMode::automatic: return Prefetch::router;
+  }
+  return Prefetch::off;
 }
 
 }  // namespace
@@ -258,6 +269,22 @@ Status Engine::measure() {
   return Status();
 }
 
+void Engine::make_coactivation() {
+  const ModelInfo& info = index_->info();
+  if (options_.prefetch != PrefetchMode::coactivation || info.expert_count == 0) return;
+  const uint32_t layers = static_cast<uint32_t>(info.layer_count);
+  const uint32_t experts = static_cast<uint32_t>(info.expert_count);
+  coactivation_ = std::make_unique<Coactivation>(layers, experts);
+  plan_.fixed_bytes += Coactivation::memory_bytes(layers, experts);
+  if (options_.statistics_folder.empty()) return;
+  CoactivationFile(options_.statistics_folder, *index_).read_into(*coactivation_);
+}
+
+Status Engine::save_statistics() const {
+  if (coactivation_ == nullptr || options_.statistics_folder.empty()) return Status();
+  return CoactivationFile(options_.statistics_folder, *index_).write(*coactivation_);
+}
+
 // Gives what computing leaves of the budget to weights, and reads the pinned ones.
 Status Engine::place_weights() {
   if (Status status = measure(); !status.ok()) return status;
@@ -269,6 +296,7 @@ Status Engine::place_weights() {
   }
   plan_.fixed_bytes += demand.work_bytes + demand.scratch_bytes + adapter_bytes;
   plan_.process_base_bytes = saturating_subtract(process_base(plan_.context), adapter_bytes);
+  make_coactivation();
 
   PlacementInput input{
       .uses = streamed_model_->uses(),
@@ -318,7 +346,8 @@ Status Engine::place_weights() {
       Residency::create(*index_, *std::move(layout), *device_);
   if (!residency.ok()) return residency.status();
   if (Status status = (*residency)->load_pinned(options_.progress); !status.ok()) return status;
-  streamed_model_->attach(*std::move(residency));
+  streamed_model_->attach(*std::move(residency), {.predictor = predictor_of(options_.prefetch),
+                                                  .coactivation = coactivation_.get()});
   return Status();
 }
 
@@ -366,6 +395,7 @@ EngineStats Engine::stats() const {
   if (streamed_model_ == nullptr) return stats;
   stats.residency = streamed_model_->residency()->stats();
   stats.walk = streamed_model_->walk_stats();
+  stats.prefetch = streamed_model_->prefetch_stats();
   stats.direct_io = streamed_model_->residency()->reader().direct();
   stats.device = device_->name();
   return stats;

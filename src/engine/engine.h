@@ -10,6 +10,7 @@
 
 #include "backend/streamed_model.h"
 #include "base/status.h"
+#include "cache/coactivation.h"
 #include "common.h"
 #include "engine/budget.h"
 #include "engine/context_size.h"
@@ -23,11 +24,16 @@ namespace hypura {
 enum class Mode : uint8_t { automatic, resident, experts, dense, mixed };
 const char* to_string(Mode mode);
 
+// How experts are read ahead of their router; automatic is what measured fastest.
+enum class PrefetchMode : uint8_t { automatic, off, router, coactivation };
+
 struct EngineOptions {
   std::string model_path;
   RamBudget ram_budget;
   Mode mode = Mode::automatic;  // mixed is a result, not a wish
   bool exact = false;           // resident without repacking: the bit reference
+  PrefetchMode prefetch = PrefetchMode::automatic;
+  std::string statistics_folder;  // where co-activation is kept between runs; empty: nowhere
   common_params params;         // llama.cpp's own; the engine overrides what streaming dictates
   std::function<bool(uint64_t done, uint64_t total)> progress;  // false cancels
   // Set from anywhere, also a signal handler, to end loading or computing early. Outlives the
@@ -55,6 +61,7 @@ struct PlanSummary {
 struct EngineStats {
   ResidencyStats residency;
   WalkStats walk;
+  PrefetchStats prefetch;
   bool direct_io = false;
   std::string device;  // block device's name, empty if resident
 };
@@ -82,6 +89,8 @@ class Engine {
   }
 
   EngineStats stats() const;
+  // Keeps what was learnt about the model for the next run. Nothing to do is no error.
+  Status save_statistics() const;
 
  private:
   explicit Engine(EngineOptions options);
@@ -96,6 +105,7 @@ class Engine {
   Status make_context();
   Status place_weights();
   uint64_t resolve_budget() const;
+  void make_coactivation();
   uint64_t process_base(const ContextSize& size) const;
   Status finish(int code, const char* what);
 
@@ -108,6 +118,7 @@ class Engine {
   // In order of construction: later ones refer to earlier ones.
   std::unique_ptr<ModelIndex> index_;
   std::unique_ptr<BlockDevice> device_;
+  std::unique_ptr<Coactivation> coactivation_;
   std::unique_ptr<StreamedModel> streamed_model_;
   llama_model_ptr model_;
   std::vector<llama_adapter_lora_ptr> adapters_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -59,6 +60,11 @@ class Residency {
   Piece piece(TensorId tensor, uint32_t number) const;
   // REQUIRES: some tensor is streamed.
   DenseRing& ring() { return *ring_; }
+
+  // The model's block that the tensor belongs to.
+  uint32_t layer(TensorId tensor) const {
+    return static_cast<uint32_t>(std::max(0, index_.tensor(tensor).layer));
+  }
 
   // REQUIRES: the tensor's home is experts.
   PooledTensor experts(TensorId tensor) const { return experts_[tensor.value]; }

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "backend/expert_predictor.h"
+#include "residency/residency.h"
+
+namespace hypura {
+
+struct PrefetchStats {
+  uint64_t guesses = 0;  // slices read because a predictor named them
+  uint64_t used = 0;     // of these, used by the layer they were read for
+};
+
+// Reads experts that the next MoE layer will probably want, while the drive would idle: between the
+// last expert of one layer and the ids of the next. A guess is read only when nobody waits for the
+// drive, and no more are in flight than arrive before the ids, so that a wrong one delays little.
+// Without a predictor it does nothing. Used by the walk's thread.
+class ExpertPrefetch {
+ public:
+  ExpertPrefetch(Residency& residency, std::unique_ptr<ExpertPredictor> predictor);
+
+  // The graph `next_node` questions are about.
+  void begin(const ggml_cgraph* graph);
+  // The experts of the MUL_MAT_ID at `node`, first of its layer, are known. Only single tokens are
+  // predicted for: more route to most experts anyway. REQUIRES: nothing is pending in the runner.
+  void on_routing(int node, std::span<const int32_t> experts, int64_t tokens);
+  // Nothing needs the drive before the next routing is known.
+  void read_ahead();
+
+  const PrefetchStats& stats() const { return stats_; }
+
+ private:
+  struct Guess {
+    SlicePool* pool = nullptr;
+    uint32_t source = 0;
+    int32_t expert = 0;
+  };
+
+  int next_routing(int node) const;
+  void settle(std::span<const int32_t> experts);
+  void propose(int next_node);
+  bool paying();
+
+  Residency& residency_;
+  std::unique_ptr<ExpertPredictor> predictor_;
+  const ggml_cgraph* graph_ = nullptr;
+  uint32_t layer_ = 0;                  // of the last routing
+  std::vector<int32_t> experts_;        // of it; empty at the start of a graph
+  std::vector<int32_t> ranked_;         // for the next layer
+  std::vector<Guess> proposed_;         // the likeliest first
+  size_t issued_ = 0;                   // of proposed_
+  uint32_t in_flight_max_;
+  uint64_t recent_guesses_ = 0;
+  uint64_t recent_used_ = 0;
+  uint32_t paused_ = 0;                 // layers to go without guessing
+  PrefetchStats stats_;
+};
+
+}  // namespace hypura
