@@ -28,6 +28,7 @@ struct Derived {
   uint64_t bytes_read = 0;
   double bytes_per_token = 0;
   double stall_seconds = 0;
+  double host_seconds = 0;  // walking the graph: neither computing nor waiting for the drive
   uint64_t expert_uses = 0;
   double expert_hit_rate = 0;
 };
@@ -48,6 +49,9 @@ Derived derive(const RunReport& report) {
   derived.bytes_per_token =
       steps == 0 ? 0 : static_cast<double>(derived.bytes_read) / static_cast<double>(steps);
   derived.stall_seconds = static_cast<double>(after.stall_ns - before.stall_ns) * 1e-9;
+  const WalkStats& walk = report.finished.walk;
+  derived.host_seconds =
+      static_cast<double>(walk.total_ns - walk.compute_ns) * 1e-9 - derived.stall_seconds;
   const uint64_t hits = after.expert_hits - before.expert_hits;
   derived.expert_uses = hits + after.expert_misses - before.expert_misses;
   if (derived.expert_uses > 0) {
@@ -158,7 +162,6 @@ std::string run_json(const Engine& engine, const RunReport& report) {
   json["stall_seconds"] = derived.stall_seconds;
   json["prefetch_guesses"] = report.finished.prefetch.guesses;
   json["prefetch_used"] = report.finished.prefetch.used;
-  json["compute_seconds"] = static_cast<double>(walk.compute_ns) * 1e-9;
   json["io_gbps"] = rate(static_cast<double>(derived.bytes_read) * 1e-9, derived.seconds);
   // Known once the drive has been measured (`hypura profile`).
   json["io_roofline_gbps"] = nullptr;
@@ -184,6 +187,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
       {"cpu_calls", walk.cpu_calls},
       {"compute_seconds", static_cast<double>(walk.compute_ns) * 1e-9},
       {"graph_seconds", static_cast<double>(walk.total_ns) * 1e-9},
+      {"host_seconds", derived.host_seconds},
   };
   json["io"] = {
       {"device", report.finished.device.empty() ? Json(nullptr) : Json(report.finished.device)},
