@@ -14,7 +14,7 @@ REFUSED = [
 ]
 ELSEWHERE = ["--perf", "--prompt-cache x", "--grp-attn-n 2", "--cpu-mask 1", "--log-file x"]
 NONSENSE = ["-n abc", "-t abc", "-t 100000", "-b 0", "-b -1", "-ub -1", "-ctk nonsense",
-            "-fa nonsense", "--temp", "--ctx 0", "--ctx -1", "--ctx x", "-f /nonexistent/prompt",
+            "-fa nonsense", "--temp", "--ctx 0", "--ctx -1", "--ctx x", "-f /nonexistent/prompt", "--prefetch x", "--mode x",
             "--json-schema {bad", "extra"]
 
 

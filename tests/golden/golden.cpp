@@ -82,6 +82,7 @@ EngineOptions streamed_options(const Script& script, const RamBudget& budget) {
   const Result<ModelIndex> index = ModelIndex::open(script.model);
   options.mode = index.ok() && index->info().expert_count > 0 ? Mode::experts : Mode::dense;
   options.ram_budget = budget;
+  options.prefetch = script.prefetch;
   return options;
 }
 

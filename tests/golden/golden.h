@@ -19,6 +19,7 @@ struct Script {
   int micro_batch = 40;  // leaves a last one of a single token
   int threads = 1;  // more make tiny graphs slow on a busy machine
   int sequences = 1;
+  PrefetchMode prefetch = PrefetchMode::automatic;
   uint32_t seed = 1;
   ggml_type type_k = GGML_TYPE_F16;
   ggml_type type_v = GGML_TYPE_F16;

@@ -24,6 +24,13 @@ TEST(Storyteller, EveryBudget) {
   expect_equal({.model = storyteller()}, {0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95, 1.2});
 }
 
+TEST(Storyteller, EveryPredictor) {
+  for (const PrefetchMode prefetch :
+       {PrefetchMode::off, PrefetchMode::router, PrefetchMode::coactivation}) {
+    expect_equal({.model = storyteller(), .prefetch = prefetch}, {0.6, 0.8});
+  }
+}
+
 TEST(Storyteller, TwoThreads) { expect_equal({.model = storyteller(), .threads = 2}, {0.3}); }
 
 TEST(Storyteller, LongContext) {
