@@ -27,16 +27,14 @@ struct RawRead {
 // The device outlives it.
 class RawBandwidth final : public LoadSink {
  public:
-  // At least 1 GiB makes filling and draining the queue (64 MiB) invisible.
-  static constexpr uint64_t kUsualBytes = uint64_t{1} << 30;
   static constexpr uint32_t kReadsMax = 64;
 
   using Clock = std::function<uint64_t()>;  // nanoseconds
   static Result<std::unique_ptr<RawBandwidth>> open(const ModelIndex& index, BlockDevice& device,
                                                     Clock clock = steady_clock_ns);
 
-  // Reads `bytes`, rounded up to whole chunks. Errors: failed, or interrupted once *stop is set;
-  // `stop` may be null.
+  // Reads `bytes`, rounded up to whole chunks; from 1 GiB on, filling and draining the queue (64
+  // MiB) no longer shows. Errors: failed, or interrupted once *stop is set; `stop` may be null.
   Result<RawRead> measure(uint64_t bytes, const std::atomic<bool>* stop = nullptr);
 
   // False where the page cache, not the drive, may have answered.

@@ -11,8 +11,8 @@
 namespace hypura {
 namespace {
 
-// One read after the other, each in kReadNs of its own clock, whatever its size; none is ready before
-// somebody waits.
+// One read after the other, each in kReadNs of its own clock, whatever its size; none is ready
+// before somebody waits.
 class SerialDevice final : public BlockDevice {
  public:
   static constexpr uint64_t kReadNs = 500'000;
