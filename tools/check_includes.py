@@ -24,7 +24,7 @@ LAYERS = {
 # Values in, values out: no files, clocks or threads.
 PURE_LAYERS = {"cache", "plan"}
 IMPURE = re.compile(r"fstream|iostream|filesystem|cstdio|thread|chrono|.*\.h")
-SYSTEM = re.compile(r"[a-z0-9_]+|[a-z0-9_]+\.h|(sys|linux|asm|netinet|arpa|mach|dispatch)/.*\.h")
+SYSTEM = re.compile(r"[a-z0-9_]+|[a-z0-9_]+\.h|(sys|linux|asm|netinet|arpa|mach|mach-o|dispatch)/.*\.h")
 
 LLAMA_COMMON = """arg base64 build-info chat chat-auto-parser chat-peg-parser common console debug
     download fit hf-cache http json-schema-to-grammar json-schema log ngram-cache ngram-map

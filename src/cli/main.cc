@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/bench.h"
 #include "cli/exit_code.h"
 #include "cli/inspect.h"
 #include "cli/run.h"
@@ -25,6 +26,7 @@ constexpr const char* kHelp =
     "\n"
     "  hypura run MODEL [-p TEXT | -f FILE | -i] [--ram-budget SIZE|NN%|auto|min]\n"
     "  hypura inspect MODEL [--tensors] [--json]\n"
+    "  hypura bench MODEL [--ram-budget SIZE|NN%|auto|min] [--samples N] [-o md|json|csv]\n"
     "  hypura --version\n"
     "\n"
     "hypura COMMAND --help has the rest.\n";
@@ -44,7 +46,8 @@ Status dispatch(const std::vector<std::string>& words) {
   const std::vector<std::string> rest(words.begin() + 1, words.end());
   if (words[0] == "run") return run(rest);
   if (words[0] == "inspect") return inspect(rest);
-  const std::string meant = closest(words[0], {"run", "inspect", "help", "--version", "--help"});
+  if (words[0] == "bench") return bench(rest);
+  const std::string meant = closest(words[0], {"run", "inspect", "bench", "help", "--version", "--help"});
   return Status(StatusCode::invalid_argument, fmt::format("unknown command {}", words[0]))
       .suggest(meant.empty() ? "hypura --help" : fmt::format("did you mean {}?", meant));
 }

@@ -20,6 +20,12 @@ double percent(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
 }
 
+double hit_rate(const ResidencyStats& before, const ResidencyStats& after) {
+  const uint64_t hits = after.expert_hits - before.expert_hits;
+  return rate(static_cast<double>(hits),
+              static_cast<double>(hits + after.expert_misses - before.expert_misses));
+}
+
 // Figures of the answer alone, without loading.
 struct Derived {
   double prefill_tps = 0;
@@ -52,13 +58,28 @@ Derived derive(const RunReport& report) {
   const WalkStats& walk = report.finished.walk;
   derived.host_seconds =
       static_cast<double>(walk.total_ns - walk.compute_ns) * 1e-9 - derived.stall_seconds;
-  const uint64_t hits = after.expert_hits - before.expert_hits;
-  derived.expert_uses = hits + after.expert_misses - before.expert_misses;
-  if (derived.expert_uses > 0) {
-    derived.expert_hit_rate =
-        static_cast<double>(hits) / static_cast<double>(derived.expert_uses);
-  }
+  derived.expert_uses = after.expert_hits - before.expert_hits + after.expert_misses -
+                        before.expert_misses;
+  derived.expert_hit_rate = hit_rate(before, after);
   return derived;
+}
+
+// What the tokens behind the first took: no prompt, no filling of an empty cache by it.
+Json decode_json(const RunReport& report, bool routes) {
+  const Answer& answer = report.answer;
+  if (answer.tokens.size() < 2) {
+    return {{"steps", 0}, {"seconds", 0.0}, {"bytes_read", 0}, {"stall_seconds", 0.0},
+            {"expert_hit_rate", nullptr}};
+  }
+  const ResidencyStats& before = answer.first_token_stats.residency;
+  const ResidencyStats& after = report.finished.residency;
+  return {
+      {"steps", answer.tokens.size() - 1},
+      {"seconds", answer.decode_seconds},
+      {"bytes_read", after.bytes_read - before.bytes_read},
+      {"stall_seconds", static_cast<double>(after.stall_ns - before.stall_ns) * 1e-9},
+      {"expert_hit_rate", routes ? Json(hit_rate(before, after)) : Json(nullptr)},
+  };
 }
 
 std::string experts_text(const ModelInfo& info) {
@@ -162,6 +183,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
   json["stall_seconds"] = derived.stall_seconds;
   json["prefetch_guesses"] = report.finished.prefetch.guesses;
   json["prefetch_used"] = report.finished.prefetch.used;
+  json["decode"] = decode_json(report, derived.expert_uses > 0);
   json["io_gbps"] = rate(static_cast<double>(derived.bytes_read) * 1e-9, derived.seconds);
   // Known once the drive has been measured (`hypura profile`).
   json["io_roofline_gbps"] = nullptr;

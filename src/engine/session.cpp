@@ -80,6 +80,7 @@ Result<Answer> Session::answer(const std::vector<llama_token>& prompt, int predi
     if (answer.tokens.empty()) {
       first_token = Clock::now();
       answer.first_token_seconds = seconds_since(start);
+      answer.first_token_stats = engine_.stats();
     }
     if (llama_vocab_is_eog(engine_.vocab(), token)) {
       answer.stop = StopReason::end_of_text;

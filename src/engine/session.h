@@ -23,6 +23,7 @@ struct Answer {
   double prompt_seconds = 0;
   double first_token_seconds = 0;  // from the start of the prompt
   double decode_seconds = 0;       // for all tokens but the first
+  EngineStats first_token_stats;   // the engine's, when the first token was there
 };
 
 // A conversation with one context: what was said stays in the KV cache, and each prompt only adds

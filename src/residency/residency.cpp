@@ -14,7 +14,6 @@
 namespace hypura {
 namespace {
 
-constexpr uint64_t kReadChunkBytes = kMiB;
 constexpr uint64_t kInspectChunkBytes = kMiB;
 
 // Pinned weights are read in parts, a few at a time, so that a cancel does not wait for gigabytes.

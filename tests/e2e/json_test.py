@@ -9,7 +9,7 @@ KEYS = {
     "schema": int, "token_ids": list, "text": str, "prompt_tokens": int, "tokens_generated": int,
     "load_seconds": NUMBER, "ttft_seconds": NUMBER, "prefill_tps": NUMBER, "decode_tps": NUMBER,
     "mode": str, "bytes_read": int, "bytes_read_per_token": NUMBER, "stall_seconds": NUMBER,
-    "io_gbps": NUMBER, "rss_peak_bytes": int, "process_base_bytes": int, "budgets": dict,
+    "io_gbps": NUMBER, "decode": dict, "rss_peak_bytes": int, "process_base_bytes": int, "budgets": dict,
     "numerics": dict,
 }
 NULLABLE = ["expert_hit_rate", "io_roofline_gbps", "io_efficiency", "bound_seconds",
@@ -39,6 +39,12 @@ class Json(support.TestCase):
         self.assertEqual(answer["tokens_generated"], 8)
         self.assertEqual(answer["prompt_tokens"], 5)
         self.assertGreater(answer["bytes_read"], 0)
+        decode = answer["decode"]
+        self.assertEqual(decode["steps"], 7)
+        self.assertTrue(0 < decode["bytes_read"] < answer["bytes_read"])
+        self.assertTrue(0 < decode["stall_seconds"] < answer["stall_seconds"])
+        self.assertAlmostEqual(decode["steps"] / decode["seconds"], answer["decode_tps"])
+        self.assertTrue(0 <= decode["expert_hit_rate"] <= 1)
         self.assertTrue(0 <= answer["expert_hit_rate"] <= 1)
         self.assertFalse(answer["numerics"]["repack"])
         self.assertEqual(answer["numerics"]["threads"], 1)

@@ -1,0 +1,41 @@
+#include "machine/page_cache.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace hypura {
+namespace {
+
+bool drop_everything() {
+  ::sync();  // dirty pages would stay
+  const int fd = ::open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool written = ::write(fd, "3", 1) == 1;
+  ::close(fd);
+  return written;
+}
+
+bool drop_file(const std::string& path) {
+#ifdef POSIX_FADV_DONTNEED
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool dropped = ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0;
+  ::close(fd);
+  return dropped;
+#else
+  static_cast<void>(path);
+  return false;
+#endif
+}
+
+}  // namespace
+
+CacheDrop drop_page_cache(const std::vector<std::string>& files) {
+  if (drop_everything()) return CacheDrop::everything;
+  for (const std::string& file : files) {
+    if (!drop_file(file)) return CacheDrop::nothing;
+  }
+  return CacheDrop::files;
+}
+
+}  // namespace hypura

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace hypura {
+
+enum class CacheDrop {
+  everything,  // of the whole system
+  files,       // only what was asked for, and only where nobody has it mapped
+  nothing,     // the system does not let us
+};
+
+// Makes the next reads of `files` come from the drive: empties the system's page cache where this
+// process may, else drops these files from it.
+CacheDrop drop_page_cache(const std::vector<std::string>& files);
+
+}  // namespace hypura
