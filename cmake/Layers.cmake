@@ -4,7 +4,7 @@
 # of another layer, base's if none is named.
 function(hypura_layer name)
   cmake_parse_arguments(arg "" "PRECOMPILED_BY" "LINKS;PRECOMPILE" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cpp)
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/bench.h"
+#include "cli/bench/bench.h"
 #include "cli/exit_code.h"
 #include "cli/inspect.h"
 #include "cli/run.h"

@@ -1,4 +1,4 @@
-#include "cli/bench_bound.h"
+#include "cli/bench/bound.h"
 
 #include <algorithm>
 

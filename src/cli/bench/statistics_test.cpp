@@ -1,4 +1,4 @@
-#include "cli/statistics.h"
+#include "cli/bench/statistics.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
-#include "cli/bench_compare.h"
+#include "cli/bench/compare.h"
 
 #include <gtest/gtest.h>
 
-#include "cli/bench_output.h"
+#include "cli/bench/output.h"
 
 namespace hypura::cli {
 namespace {

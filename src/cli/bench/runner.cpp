@@ -1,4 +1,4 @@
-#include "cli/bench_runner.h"
+#include "cli/bench/runner.h"
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "base/units.h"
-#include "cli/child_process.h"
+#include "cli/bench/child_process.h"
 #include "cli/exit_code.h"
 #include "cli/terminal.h"
 #include "machine/memory.h"

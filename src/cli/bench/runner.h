@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/status.h"
-#include "cli/bench_options.h"
-#include "cli/bench_report.h"
+#include "cli/bench/options.h"
+#include "cli/bench/report.h"
 #include "engine/drive_probe.h"
 #include "model/model_index.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "cli/bench_report.h"
+#include "cli/bench/report.h"
 
 namespace hypura::cli {
 namespace {

@@ -1,11 +1,11 @@
-#include "cli/bench_compare.h"
+#include "cli/bench/compare.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "cli/bench_output.h"
+#include "cli/bench/output.h"
 
 namespace hypura::cli {
 namespace {

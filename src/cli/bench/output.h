@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "cli/bench_compare.h"
-#include "cli/bench_report.h"
+#include "cli/bench/compare.h"
+#include "cli/bench/report.h"
 
 namespace hypura::cli {
 

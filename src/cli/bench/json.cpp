@@ -1,6 +1,6 @@
 #include <nlohmann/json.hpp>
 
-#include "cli/bench_output.h"
+#include "cli/bench/output.h"
 
 namespace hypura::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "cli/bench.h"
+#include "cli/bench/bench.h"
 
 #include <fmt/format.h>
 
@@ -9,9 +9,9 @@
 #include <iterator>
 #include <optional>
 
-#include "cli/bench_options.h"
-#include "cli/bench_output.h"
-#include "cli/bench_runner.h"
+#include "cli/bench/options.h"
+#include "cli/bench/output.h"
+#include "cli/bench/runner.h"
 #include "cli/interrupt.h"
 #include "cli/terminal.h"
 

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "base/units.h"
-#include "cli/bench_output.h"
+#include "cli/bench/output.h"
 
 namespace hypura::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "cli/bench_sample.h"
+#include "cli/bench/sample.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "cli/bench_options.h"
-#include "cli/bench_report.h"
+#include "cli/bench/options.h"
+#include "cli/bench/report.h"
 
 namespace hypura::cli {
 namespace {

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "cli/bench_bound.h"
-#include "cli/bench_sample.h"
-#include "cli/statistics.h"
+#include "cli/bench/bound.h"
+#include "cli/bench/sample.h"
+#include "cli/bench/statistics.h"
 #include "machine/description.h"
 
 namespace hypura::cli {

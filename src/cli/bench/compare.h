@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "cli/bench_report.h"
+#include "cli/bench/report.h"
 
 namespace hypura::cli {
 
