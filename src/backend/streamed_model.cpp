@@ -112,6 +112,12 @@ void StreamedModel::attach(std::unique_ptr<Residency> residency) {
   walk_ = std::make_unique<GraphWalk>(*this, *residency_);
 }
 
+void StreamedModel::set_recorder(RoutingRecorder* recorder) {
+  const std::lock_guard lock(compute_mutex_);
+  HYPURA_CHECK(walk_ != nullptr);
+  walk_->set_recorder(recorder);
+}
+
 ggml_status StreamedModel::compute(ggml_backend_t backend, ggml_cgraph* graph,
                                    GraphCompute cpu_compute) {
   const std::lock_guard lock(compute_mutex_);

@@ -13,6 +13,7 @@
 #include "cli/run.h"
 #include "cli/suggestion.h"
 #include "cli/terminal.h"
+#include "cli/trace.h"
 #include "llama.h"
 
 namespace hypura::cli {
@@ -24,6 +25,7 @@ constexpr const char* kHelp =
     "Runs large language models that are bigger than the machine's memory.\n"
     "\n"
     "  hypura run MODEL [-p TEXT | -f FILE | -i] [--ram-budget SIZE|NN%|auto|min]\n"
+    "  hypura trace MODEL [-p TEXT | -f FILE] -o FILE [--follow]\n"
     "  hypura inspect MODEL [--tensors] [--json]\n"
     "  hypura --version\n"
     "\n"
@@ -43,8 +45,9 @@ Status dispatch(const std::vector<std::string>& words) {
   }
   const std::vector<std::string> rest(words.begin() + 1, words.end());
   if (words[0] == "run") return run(rest);
+  if (words[0] == "trace") return trace(rest);
   if (words[0] == "inspect") return inspect(rest);
-  const std::string meant = closest(words[0], {"run", "inspect", "help", "--version", "--help"});
+  const std::string meant = closest(words[0], {"run", "trace", "inspect", "help", "--version", "--help"});
   return Status(StatusCode::invalid_argument, fmt::format("unknown command {}", words[0]))
       .suggest(meant.empty() ? "hypura --help" : fmt::format("did you mean {}?", meant));
 }
