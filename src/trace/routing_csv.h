@@ -74,7 +74,9 @@ struct TokenRouting {
 struct RoutingTrace {
   uint32_t layers = 0;   // one more than the largest
   uint32_t experts = 0;  // a layer's, as the header says, or one more than the largest
-  std::vector<TokenRouting> tokens;  // by turn, step, layer
+  // In the file's order, which is that of computing: a prompt goes layer by layer, decoding token by
+  // token.
+  std::vector<TokenRouting> tokens;
 };
 
 // Reads the text of a trace, ours or another program's. A last line that does not end is dropped.

@@ -8,7 +8,6 @@
 #include <fstream>
 #include <optional>
 #include <sstream>
-#include <tuple>
 
 #include "trace/routing_csv.h"
 
@@ -18,6 +17,7 @@ namespace {
 // No model comes near; a larger number is damage, and would size tables.
 constexpr uint32_t kLayersMax = 4096;
 constexpr uint32_t kExpertsMax = 65536;
+constexpr uint32_t kChoicesMax = 1024;
 constexpr std::string_view kExpertCount = "n_expert=";
 
 enum Column : size_t { kTurn, kPhase, kStep, kLayer, kSlot, kExpert, kColumns };
@@ -54,10 +54,6 @@ class Parser {
       if (!status.ok()) return status;
     }
     if (trace_.tokens.empty()) return Status(StatusCode::failed, "a routing trace without records");
-    std::stable_sort(trace_.tokens.begin(), trace_.tokens.end(),
-                     [](const TokenRouting& a, const TokenRouting& b) {
-                       return std::tie(a.turn, a.step, a.layer) < std::tie(b.turn, b.step, b.layer);
-                     });
     return std::move(trace_);
   }
 
@@ -120,7 +116,12 @@ class Parser {
         tokens.back().step != *fields[kStep] || tokens.back().experts.size() != *fields[kSlot]) {
       return refuse("slots of a token and layer are not in order");
     }
-    tokens.back().experts.push_back(*fields[kExpert]);
+    std::vector<uint32_t>& experts = tokens.back().experts;
+    if (std::find(experts.begin(), experts.end(), *fields[kExpert]) != experts.end()) {
+      return refuse("an expert is chosen twice");
+    }
+    if (experts.size() == kChoicesMax) return refuse("too many experts for a token");
+    experts.push_back(*fields[kExpert]);
     return Status();
   }
 
