@@ -17,8 +17,8 @@ class EvictionPolicy {
   virtual ~EvictionPolicy() = default;
   virtual const char* name() const = 0;
 
-  // One use of `key`, which is in `slot`, or in none. All uses that become known together are told
-  // before what they load is inserted.
+  // One use of `key`, which is in `slot`, or in none. Told when it becomes known, before the key is
+  // inserted.
   virtual void on_use(SliceId key, std::optional<SlotId> slot) = 0;
   // `slot` now holds `key`. REQUIRES: the slot is not ranked yet.
   virtual void on_insert(SlotId slot, SliceId key) = 0;
