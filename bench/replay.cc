@@ -1,7 +1,7 @@
 // hypura_replay: what share of expert uses each eviction policy would have served from its slots.
 //
-//   hypura_replay TRACE [--shares 6,12.5,25] [--pools layer|shared] [--phase decode|decode-cold|all]
-//                 [--use-rate QUICK,SLOW,UNLEARNING]...
+//   hypura_replay TRACE [--shares 6,12.5,25] [--pools layer|shared]
+//                 [--phase decode|decode-cold|all] [--use-rate QUICK,SLOW,UNLEARNING]...
 //
 // Traces come from `hypura trace`. Prints a table in Markdown; docs/benchmarks.md has the commands,
 // docs/experiments.md the results.
@@ -86,9 +86,9 @@ void print_table(const RoutingTrace& trace, Pools pools, Counted counted,
         sum.uses += count.uses;
         sum.hits += count.hits;
       }
-      fmt::print(" {:.1f} |", sum.uses == 0 ? 0
-                                            : 100 * static_cast<double>(sum.hits) /
-                                                  static_cast<double>(sum.uses));
+      fmt::print(
+          " {:.1f} |",
+          sum.uses == 0 ? 0 : 100 * static_cast<double>(sum.hits) / static_cast<double>(sum.uses));
       std::fflush(stdout);
     }
     fmt::print("\n");
@@ -108,17 +108,17 @@ int main(int argc, char** argv) {
   Counted counted = Counted::decode;
   const std::map<std::string, Pools> pool_names = {{"layer", Pools::per_layer},
                                                    {"shared", Pools::shared}};
-  const std::map<std::string, Counted> phase_names = {{"decode", Counted::decode},
-                                                      {"decode-cold", Counted::decode_cold},
-                                                      {"all", Counted::all}};
+  const std::map<std::string, Counted> phase_names = {
+      {"decode", Counted::decode}, {"decode-cold", Counted::decode_cold}, {"all", Counted::all}};
   app.add_option("TRACE", path, "a routing trace, CSV")->required();
   app.add_option("--shares", shares, "slots in % of the experts")
       ->delimiter(',')
       ->check(CLI::Range(0.0, 100.0));
   app.add_option("--pools", pools, "a cache for each layer, or one that all share")
       ->transform(CLI::CheckedTransformer(pool_names));
-  app.add_option("--phase", counted,
-                 "what counts: decode (the prompt warms the caches), decode-cold (it does not), all")
+  app.add_option(
+         "--phase", counted,
+         "what counts: decode (the prompt warms the caches), decode-cold (it does not), all")
       ->transform(CLI::CheckedTransformer(phase_names));
   app.add_option_function<std::vector<double>>(
          "--use-rate",

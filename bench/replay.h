@@ -20,7 +20,7 @@ struct PoolTrace {
   std::vector<Group> groups;
 };
 
-enum class Pools { per_layer, shared };  // a cache for each layer, or one for all
+enum class Pools { per_layer, shared };           // a cache for each layer, or one for all
 enum class Counted { decode, decode_cold, all };  // cold: the prompt does not even warm the caches
 
 std::vector<PoolTrace> pool_traces(const RoutingTrace& trace, Pools pools, Counted counted);

@@ -91,8 +91,8 @@ Status GraphWalk::visit(int i) {
   return visit_whole(i, position, *weight);
 }
 
-// The ids of node `i` are computed and recorded. Adapters have experts of their own, which follow the
-// model's and have the same ids.
+// The ids of node `i` are computed and recorded. Adapters have experts of their own, which follow
+// the model's and have the same ids.
 Status GraphWalk::record_routing(int i) {
   const ggml_tensor* node = graph_->nodes[i];
   const Weight* weight = weight_of(node->src[0]);

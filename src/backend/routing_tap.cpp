@@ -13,10 +13,10 @@ Status RoutingTap::record(const ggml_tensor* node, uint32_t layer) {
   experts_.resize(choices * tokens);
   for (size_t token = 0; token < tokens; ++token) {
     for (size_t choice = 0; choice < choices; ++choice) {
-      std::memcpy(&experts_[token * choices + choice],
-                  static_cast<const std::byte*>(ids->data) + choice * ids->nb[0] +
-                      token * ids->nb[1],
-                  sizeof(int32_t));
+      std::memcpy(
+          &experts_[token * choices + choice],
+          static_cast<const std::byte*>(ids->data) + choice * ids->nb[0] + token * ids->nb[1],
+          sizeof(int32_t));
     }
   }
   return recorder_->on_routing(

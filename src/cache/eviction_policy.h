@@ -41,9 +41,9 @@ struct UseRateOptions {
 };
 
 // Lowest estimated rate of use. Each key's uses are counted by two estimators, one that forgets
-// quickly and one slowly, also while the key is in no slot. They are mixed by how well each foretold
-// the uses so far, so that the table finds out by itself whether its uses go by recency or by
-// frequency. Costs memory by the key (8 bytes) and time by the slot: for tables of hundreds.
+// quickly and one slowly, also while the key is in no slot. They are mixed by how well each
+// foretold the uses so far, so that the table finds out by itself whether its uses go by recency or
+// by frequency. Costs memory by the key (8 bytes) and time by the slot: for tables of hundreds.
 std::unique_ptr<EvictionPolicy> make_use_rate_policy(uint32_t key_count, uint32_t slot_count,
                                                      const UseRateOptions& options = {});
 

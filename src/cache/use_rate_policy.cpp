@@ -8,8 +8,9 @@
 namespace hypura {
 namespace {
 
-// Counts of uses that halve every half-life. Instead of all counts shrinking, what a use adds grows;
-// so they keep their order and ratios between uses, and a rate is a count's share of the sum.
+// Counts of uses that halve every half-life. Instead of all counts shrinking, what a use adds
+// grows; so they keep their order and ratios between uses, and a rate is a count's share of the
+// sum.
 class DecayingCounts {
  public:
   DecayingCounts(uint32_t key_count, double half_life_uses)
@@ -100,7 +101,7 @@ class UseRatePolicy final : public EvictionPolicy {
   DecayingCounts slow_;
   double quick_share_ = 0.5;  // of the mixture
   double unlearning_;
-  bool evicts_;  // slots for all keys: nothing to learn for
+  bool evicts_;                // slots for all keys: nothing to learn for
   std::vector<SliceId> keys_;  // by slot
   // Scores are of the latest use only where ranked_.
   mutable ScoreRanking<double> ranking_;

@@ -11,7 +11,8 @@
 namespace hypura::cli {
 namespace {
 
-const RunCommand kRun{.name = "run", .description = "Generates text with a GGUF model of any size."};
+const RunCommand kRun{.name = "run",
+                      .description = "Generates text with a GGUF model of any size."};
 
 }  // namespace
 

@@ -25,13 +25,15 @@ struct TraceWords {
 
 RunCommand trace_command(TraceWords& words) {
   return {.name = "trace",
-          .description = "Runs a mixture-of-experts model and records which experts its routers "
-                         "choose, as CSV.",
+          .description =
+              "Runs a mixture-of-experts model and records which experts its routers "
+              "choose, as CSV.",
           .describe = [&words](CommandLine& line) {
             line.option("-o,--output", words.output, "file that gets the trace; replaced");
-            line.flag("--follow", words.follow,
-                      "generate nothing: the prompt is taken token by token, and counts as decoded; "
-                      "where the context is full it starts anew, as another turn");
+            line.flag(
+                "--follow", words.follow,
+                "generate nothing: the prompt is taken token by token, and counts as decoded; "
+                "where the context is full it starts anew, as another turn");
           }};
 }
 
@@ -92,7 +94,8 @@ Status follow_text(Engine& engine, const RunOptions& options, std::vector<llama_
                    RoutingCsvWriter& writer, RunReport& report) {
   const llama_memory_t memory = llama_get_memory(engine.context());
   if (memory == nullptr || llama_model_has_encoder(engine.model())) {
-    return Status(StatusCode::invalid_argument, "--follow needs a model that decodes token by token");
+    return Status(StatusCode::invalid_argument,
+                  "--follow needs a model that decodes token by token");
   }
   if (!options.json) write_note(plan_text(engine) + "\n");
   const auto start = std::chrono::steady_clock::now();

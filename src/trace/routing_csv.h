@@ -74,8 +74,8 @@ struct TokenRouting {
 struct RoutingTrace {
   uint32_t layers = 0;   // one more than the largest
   uint32_t experts = 0;  // a layer's, as the header says, or one more than the largest
-  // In the file's order, which is that of computing: a prompt goes layer by layer, decoding token by
-  // token.
+  // In the file's order, which is that of computing: a prompt goes layer by layer, decoding token
+  // by token.
   std::vector<TokenRouting> tokens;
 };
 

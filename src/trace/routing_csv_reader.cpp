@@ -48,9 +48,9 @@ class Parser {
       std::string_view line = take(text, '\n');
       if (line.ends_with('\r')) line.remove_suffix(1);
       if (line.empty()) continue;
-      const Status status = line.starts_with('#')     ? read_comment(line)
-                            : positions_.empty() ? read_names(line)
-                                                 : read_record(line);
+      const Status status = line.starts_with('#') ? read_comment(line)
+                            : positions_.empty()  ? read_names(line)
+                                                  : read_record(line);
       if (!status.ok()) return status;
     }
     if (trace_.tokens.empty()) return Status(StatusCode::failed, "a routing trace without records");

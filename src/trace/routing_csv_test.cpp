@@ -13,9 +13,7 @@ namespace {
 constexpr std::string_view kNames =
     "turn,phase,step,layer,slot,expert,weight,residency,expert_bytes\n";
 
-std::string with_names(std::string_view records) {
-  return std::string(kNames).append(records);
-}
+std::string with_names(std::string_view records) { return std::string(kNames).append(records); }
 
 TEST(RoutingCsvReader, ReadsWhatOthersPublish) {
   const Result<RoutingTrace> trace = parse_routing_csv(
@@ -55,18 +53,19 @@ TEST(RoutingCsvReader, DropsALineThatWasCutOff) {
 }
 
 TEST(RoutingCsvReader, RefusesWhatIsNoTraceAndNamesTheLine) {
-  const char* const records[] = {
-      "0,1,0,0,0,x,,,\n",       "0,1,0,0,0\n",           "0,1,0,0,0,,,,\n",
-      "0,2,0,0,0,1,,,\n",       "0,1,0,0,0,65536,,,\n",  "0,1,0,4096,0,1,,,\n",
-      "0,1,0,0,1,1,,,\n",       "0,1,0,0,0,1 ,,,\n",     "0,1,0,0,0,-1,,,\n",
-      "0,1,0,0,0,99999999999,,,\n"};
+  const char* const records[] = {"0,1,0,0,0,x,,,\n",     "0,1,0,0,0\n",
+                                 "0,1,0,0,0,,,,\n",      "0,2,0,0,0,1,,,\n",
+                                 "0,1,0,0,0,65536,,,\n", "0,1,0,4096,0,1,,,\n",
+                                 "0,1,0,0,1,1,,,\n",     "0,1,0,0,0,1 ,,,\n",
+                                 "0,1,0,0,0,-1,,,\n",    "0,1,0,0,0,99999999999,,,\n"};
   for (const char* record : records) {
     const Result<RoutingTrace> trace = parse_routing_csv(with_names(record));
     ASSERT_FALSE(trace.ok()) << record;
     EXPECT_NE(trace.status().message().find("line 2"), std::string::npos) << record;
   }
-  const char* const twice[] = {"0,1,0,0,0,1,,,\n0,1,0,0,1,1,,,\n", "0,1,0,0,0,1,,,\n0,1,0,1,1,2,,,\n",
-                               "0,1,0,0,0,1,,,\n0,1,1,0,1,2,,,\n", "0,1,0,0,0,1,,,\n0,1,0,0,2,2,,,\n"};
+  const char* const twice[] = {
+      "0,1,0,0,0,1,,,\n0,1,0,0,1,1,,,\n", "0,1,0,0,0,1,,,\n0,1,0,1,1,2,,,\n",
+      "0,1,0,0,0,1,,,\n0,1,1,0,1,2,,,\n", "0,1,0,0,0,1,,,\n0,1,0,0,2,2,,,\n"};
   for (const char* record : twice) {
     EXPECT_FALSE(parse_routing_csv(with_names(record)).ok()) << record;
   }
@@ -132,8 +131,14 @@ TEST_F(RoutingCsvWriterTest, WhatItWritesIsReadBack) {
   for (const TokenRouting& token : trace->tokens) {
     places.emplace_back(token.turn, static_cast<int>(token.phase), token.step, token.layer);
   }
-  EXPECT_EQ(places, (std::vector<Place>{{0, 0, 0, 0}, {0, 0, 1, 0}, {0, 0, 2, 0}, {0, 0, 2, 1},
-                                        {0, 1, 3, 0}, {0, 1, 3, 1}, {1, 1, 0, 1}, {1, 1, 1, 1}}));
+  EXPECT_EQ(places, (std::vector<Place>{{0, 0, 0, 0},
+                                        {0, 0, 1, 0},
+                                        {0, 0, 2, 0},
+                                        {0, 0, 2, 1},
+                                        {0, 1, 3, 0},
+                                        {0, 1, 3, 1},
+                                        {1, 1, 0, 1},
+                                        {1, 1, 1, 1}}));
   EXPECT_EQ(trace->tokens[1].experts, (std::vector<uint32_t>{3, 4}));
   EXPECT_EQ(trace->tokens[3].experts, (std::vector<uint32_t>{7, 0}));
 }

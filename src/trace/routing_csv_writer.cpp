@@ -21,12 +21,13 @@ Result<std::unique_ptr<RoutingCsvWriter>> RoutingCsvWriter::create(const std::st
 
 Status RoutingCsvWriter::write_header(const TraceHeader& header) {
   std::string model = header.model;
-  std::replace_if(model.begin(), model.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
-  Status status = write(fmt::format(
-      "# route_trace v1\n"
-      "# model={} arch={} n_layer={} n_expert={} n_expert_used={}\n"
-      "turn,phase,step,layer,slot,expert,weight,residency,expert_bytes\n",
-      model, header.architecture, header.layers, header.experts, header.experts_used));
+  std::replace_if(
+      model.begin(), model.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  Status status = write(
+      fmt::format("# route_trace v1\n"
+                  "# model={} arch={} n_layer={} n_expert={} n_expert_used={}\n"
+                  "turn,phase,step,layer,slot,expert,weight,residency,expert_bytes\n",
+                  model, header.architecture, header.layers, header.experts, header.experts_used));
   // A full device is found before the model computes.
   return status.ok() ? flush() : status;
 }
