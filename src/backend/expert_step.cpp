@@ -152,11 +152,15 @@ void ExpertStep::request_siblings(int i) {
     count_uses(pooled);
     routing_.counted_until = k;
     if (routing_.experts.size() > pooled.pool->slots()) continue;
-    for (const int32_t expert : routing_.experts) {
-      std::optional<Lease> lease =
-          pooled.pool->request(pooled.source, static_cast<uint32_t>(expert), ReadClass::demand);
-      if (!lease) break;
-      ahead_.push_back(*std::move(lease));
+    // Those that are there first, before reads for the others take their slots.
+    for (const bool ready : {true, false}) {
+      for (const int32_t expert : routing_.experts) {
+        if (pooled.pool->is_ready(pooled.source, static_cast<uint32_t>(expert)) != ready) continue;
+        std::optional<Lease> lease =
+            pooled.pool->request(pooled.source, static_cast<uint32_t>(expert), ReadClass::demand);
+        if (!lease) break;
+        ahead_.push_back(*std::move(lease));
+      }
     }
   }
   residency_.reader().pump();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "backend/streamed_model.h"
 #include "base/check.h"
 
 namespace hypura {
@@ -41,6 +42,7 @@ ggml_status GraphWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphComp
   error_ = Status();
   runner_.begin(backend, graph, cpu_compute);
   experts_.begin(graph);
+  tap_.begin();
 
   Status status;
   for (int i = 0; i < graph->n_nodes && status.ok(); ++i) status = visit(i);
@@ -66,6 +68,9 @@ Status GraphWalk::visit(int i) {
   // What the CPU backend skips needs no weights.
   if (ggml_op_is_empty(node->op) || ggml_is_empty(node)) return Status();
   if ((node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) return Status();
+  if (tap_.wants(node)) {
+    if (Status status = record_routing(i); !status.ok()) return status;
+  }
 
   int position = -1;
   const Weight* weight = nullptr;
@@ -100,6 +105,17 @@ Status GraphWalk::visit(int i) {
     }
   }
   return visit_whole(i, position, *weight);
+}
+
+// The ids of node `i` are computed and recorded. Adapters have experts of their own, which follow
+// the model's and have the same ids.
+Status GraphWalk::record_routing(int i) {
+  const ggml_tensor* node = graph_->nodes[i];
+  const Weight* weight = weight_of(node->src[0]);
+  if (weight == nullptr) return Status();
+  if (Status status = runner_.flush(i); !status.ok()) return status;
+  const int32_t layer = model_->index().tensor(weight->id).layer;
+  return tap_.record(node, layer < 0 ? 0 : static_cast<uint32_t>(layer));
 }
 
 // A matrix product is computed piece by piece, each giving some rows of the output.

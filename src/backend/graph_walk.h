@@ -7,6 +7,7 @@
 #include "backend/expert_prefetch.h"
 #include "backend/expert_step.h"
 #include "backend/node_runner.h"
+#include "backend/routing_tap.h"
 #include "backend/row_step.h"
 #include "base/status.h"
 #include "ggml-backend.h"
@@ -41,6 +42,9 @@ class GraphWalk {
 
   ggml_status run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute);
 
+  // Who is told of every routing; nullptr for nobody.
+  void set_recorder(RoutingRecorder* recorder) { tap_.set(recorder); }
+
   // Why the last run() failed, if it was not the CPU backend that did.
   const Status& error() const { return error_; }
   const WalkStats& stats() const { return stats_; }
@@ -48,6 +52,7 @@ class GraphWalk {
 
  private:
   Status visit(int i);
+  Status record_routing(int i);
   Status visit_matmul(int i, TensorId tensor);
   Status visit_single_piece(int i, TensorId tensor);
   Status visit_whole(int i, int position, const Weight& weight);
@@ -58,6 +63,7 @@ class GraphWalk {
   ExpertPrefetch prefetch_;
   ExpertStep experts_;
   RowStep rows_;
+  RoutingTap tap_;
   std::vector<DenseRing::PieceLease> pieces_;  // in use by the pending run
   ggml_cgraph* graph_ = nullptr;
   Status error_;

@@ -39,6 +39,7 @@ Status RowStep::compute_part(ggml_tensor* node, SlicePool& rows, int64_t first, 
                     fmt::format("row {} of {} asked from {}", row, node->src[0]->ne[1],
                                 node->src[0]->name));
     }
+    rows.count_use(0, static_cast<uint32_t>(row));
     std::optional<Lease> lease =
         rows.request(0, static_cast<uint32_t>(row), ReadClass::demand);
     // Reads that a failed graph left behind may hold every slot.

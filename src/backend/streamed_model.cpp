@@ -117,6 +117,12 @@ PrefetchStats StreamedModel::prefetch_stats() const {
   return walk_ == nullptr ? PrefetchStats() : walk_->prefetch_stats();
 }
 
+void StreamedModel::set_recorder(RoutingRecorder* recorder) {
+  const std::lock_guard lock(compute_mutex_);
+  HYPURA_CHECK(walk_ != nullptr);
+  walk_->set_recorder(recorder);
+}
+
 ggml_status StreamedModel::compute(ggml_backend_t backend, ggml_cgraph* graph,
                                    GraphCompute cpu_compute) {
   const std::lock_guard lock(compute_mutex_);

@@ -34,6 +34,7 @@ class StreamedModel {
   // Notes how a graph uses the weights. Cheap and without effect once residency is attached.
   void take_census(ggml_cgraph* graph);
 
+  const ModelIndex& index() const { return index_; }
   const std::vector<TensorUse>& uses() const { return uses_; }
   const GraphDemand& demand() const { return demand_; }
 
@@ -41,6 +42,9 @@ class StreamedModel {
   // and pinned tensors are loaded.
   void attach(std::unique_ptr<Residency> residency, const PrefetchOptions& prefetch);
   Residency* residency() { return residency_.get(); }
+
+  // Who is told of every routing from here on; nullptr for nobody. REQUIRES: attached.
+  void set_recorder(RoutingRecorder* recorder);
 
   ggml_status compute(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute);
   void read_weight(const Weight& weight, uint64_t offset, std::byte* destination, uint64_t bytes);

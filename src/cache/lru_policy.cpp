@@ -18,10 +18,10 @@ class LruPolicy final : public EvictionPolicy {
     append(slot.value);
   }
 
-  void on_use(SlotId slot) override {
-    if (slot.value == tail_) return;
-    unlink(slot.value);
-    append(slot.value);
+  void on_use(SliceId, std::optional<SlotId> slot) override {
+    if (!slot || slot->value == tail_) return;
+    unlink(slot->value);
+    append(slot->value);
   }
 
   void on_remove(SlotId slot) override { unlink(slot.value); }

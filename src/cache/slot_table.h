@@ -34,8 +34,8 @@ class SlotTable {
   // The bytes of a loading slot arrived, or never will. REQUIRES: loading.
   void finish_load(SlotId slot, bool ok);
 
-  // Tells the policy of a use. REQUIRES: find() gave this slot.
-  void use(SlotId slot) { policy_->on_use(slot); }
+  // Tells the policy of a use, whether the key has a slot or not.
+  void use(SliceId key) { policy_->on_use(key, find(key)); }
 
   // REQUIRES: loading or ready for pin; pinned for unpin.
   void pin(SlotId slot);

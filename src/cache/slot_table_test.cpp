@@ -18,7 +18,7 @@ TEST(SlotTable, LoadsEvictsTheLeastRecentlyUsedAndKeepsPins) {
   EXPECT_EQ(table.begin_load(SliceId{2}), std::nullopt) << "loading slots are not victims";
   table.finish_load(a, true);
   table.finish_load(b, true);
-  table.use(a);
+  table.use(SliceId{0});
   {
     Lease lease(table, b);
     EXPECT_EQ(table.begin_load(SliceId{2}), a) << "b is older, but pinned";
@@ -104,7 +104,7 @@ TEST(SlotTable, AgreesWithADumbModel) {
           break;
         case 2:
           if (!slot) break;
-          table.use(*slot);
+          table.use(SliceId{key});
           order.remove(key);
           order.push_back(key);
           break;

@@ -14,6 +14,7 @@
 #include "cli/run.h"
 #include "cli/suggestion.h"
 #include "cli/terminal.h"
+#include "cli/trace.h"
 #include "llama.h"
 
 namespace hypura::cli {
@@ -25,6 +26,7 @@ constexpr const char* kHelp =
     "Runs large language models that are bigger than the machine's memory.\n"
     "\n"
     "  hypura run MODEL [-p TEXT | -f FILE | -i] [--ram-budget SIZE|NN%|auto|min]\n"
+    "  hypura trace MODEL [-p TEXT | -f FILE] -o FILE [--follow]\n"
     "  hypura inspect MODEL [--tensors] [--json]\n"
     "  hypura bench MODEL [--ram-budget SIZE|NN%|auto|min] [--samples N] [-o md|json|csv]\n"
     "  hypura --version\n"
@@ -45,9 +47,11 @@ Status dispatch(const std::vector<std::string>& words) {
   }
   const std::vector<std::string> rest(words.begin() + 1, words.end());
   if (words[0] == "run") return run(rest);
+  if (words[0] == "trace") return trace(rest);
   if (words[0] == "inspect") return inspect(rest);
   if (words[0] == "bench") return bench(rest);
-  const std::string meant = closest(words[0], {"run", "inspect", "bench", "help", "--version", "--help"});
+  const std::string meant =
+      closest(words[0], {"run", "trace", "inspect", "bench", "help", "--version", "--help"});
   return Status(StatusCode::invalid_argument, fmt::format("unknown command {}", words[0]))
       .suggest(meant.empty() ? "hypura --help" : fmt::format("did you mean {}?", meant));
 }

@@ -20,8 +20,6 @@ std::string statistics_folder() {
   return home == nullptr ? std::string() : std::string(home) + "/.cache/hypura/statistics";
 }
 
-constexpr const char* kDescription = "Generates text with a GGUF model of any size.";
-
 // No model knows of more, and tables of a context take time and memory by the token.
 constexpr int kContextMax = 1 << 24;
 
@@ -50,7 +48,7 @@ struct Words {
   bool json = false;
 };
 
-void describe(CommandLine& line, Words& words) {
+void describe(const RunCommand& command, CommandLine& line, Words& words) {
   line.word("MODEL", words.model, "GGUF file; of a split model any shard");
   line.option("--ram-budget", words.ram_budget,
               "memory for weights, KV, activations and buffers: SIZE (8G), NN% of the model's "
@@ -65,6 +63,7 @@ void describe(CommandLine& line, Words& words) {
   line.option("--ctx", words.context, 1, kContextMax,
               "tokens of context; like -c (default: the model's, at most 8192)");
   line.flag("--json", words.json, "print one JSON object at the end instead of the text");
+  if (command.describe) command.describe(line);
 }
 
 // llama.cpp takes any number for these, and aborts or hangs on some.
@@ -82,13 +81,14 @@ Status check_sizes(const common_params& params) {
 
 }  // namespace
 
-Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) {
+Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
+                                     const RunCommand& command) {
   RunOptions options;
   Result<SplitArguments> split = split_arguments(arguments);
   if (!split.ok()) return split.status();
   Words words;
-  CommandLine line("run", kDescription);
-  describe(line, words);
+  CommandLine line(command.name, command.description);
+  describe(command, line, words);
   if (Status status = line.parse(split->ours, llama_option_names()); !status.ok()) return status;
   options.help = line.help();
   if (options.help) return options;
@@ -133,10 +133,10 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) 
   return options;
 }
 
-std::string run_help() {
+std::string run_help(const RunCommand& command) {
   Words words;
-  CommandLine line("run", kDescription);
-  describe(line, words);
+  CommandLine line(command.name, command.description);
+  describe(command, line, words);
   return line.help_text() + "\nOptions of llama.cpp:\n" + llama_option_help();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,15 @@
 #include "engine/engine.h"
 
 namespace hypura::cli {
+
+class CommandLine;
+
+// A command that runs a model: `run`, or one with a few options more.
+struct RunCommand {
+  std::string name;
+  std::string description;
+  std::function<void(CommandLine&)> describe;  // its own options; may be empty
+};
 
 struct RunOptions {
   EngineOptions engine;
@@ -16,9 +26,10 @@ struct RunOptions {
   bool help = false;
 };
 
-// The arguments after `run`. Errors: invalid_argument; an empty message if it was already printed.
-Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments);
+// The arguments after the command's name. Errors: invalid_argument; an empty message if it was already printed.
+Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
+                                     const RunCommand& command);
 
-std::string run_help();
+std::string run_help(const RunCommand& command);
 
 }  // namespace hypura::cli

@@ -17,6 +17,7 @@
 #include "io/block_device.h"
 #include "llama-cpp.h"
 #include "model/model_index.h"
+#include "trace/routing_recorder.h"
 
 namespace hypura {
 
@@ -80,6 +81,10 @@ class Engine {
   llama_model* model() const { return model_.get(); }
   llama_context* context() const { return context_.get(); }
   const llama_vocab* vocab() const { return llama_model_get_vocab(model()); }
+
+  // Who is told of every routing from here on; nullptr for nobody. The recorder outlives the engine,
+  // or is taken away before. REQUIRES: the plan's mode is not resident.
+  void set_recorder(RoutingRecorder* recorder) { streamed_model_->set_recorder(recorder); }
 
   // llama_decode and llama_encode with our reasons for a failure.
   Status decode(const llama_batch& batch);

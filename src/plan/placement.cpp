@@ -30,6 +30,7 @@ constexpr uint32_t kRowSlotsMin = 64;
 constexpr uint32_t kRowSlotsMax = 512;
 // Bookkeeping per cached slice and per slot.
 constexpr uint64_t kKeyBytes = 4;
+constexpr uint64_t kExpertKeyBytes = 12;  // with its rates of use
 constexpr uint64_t kSlotBytes = 64;
 
 // How a tensor may be kept, from the use graphs make of it.
@@ -356,7 +357,7 @@ void Placer::account(Layout& layout) const {
     }
     layout.table_bytes += kSlotBytes * pool.slots;
     for (const TensorId id : pool.tensors) {
-      layout.table_bytes += kKeyBytes * info(id).expert_count;
+      layout.table_bytes += kExpertKeyBytes * info(id).expert_count;
     }
   }
 }

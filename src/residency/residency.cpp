@@ -81,6 +81,7 @@ Status Residency::build_pools() {
         .slots = pool.slots,
         .packed = pool.packed,
         .staging_slots = std::min(pool.slots, kStagingSlotsMax),
+        .eviction = Eviction::use_rate,
     };
     for (const TensorId id : pool.tensors) {
       const TensorInfo& tensor = index_.tensor(id);

@@ -16,6 +16,15 @@ uint32_t key_count(const std::vector<SliceSource>& sources) {
   return count;
 }
 
+std::unique_ptr<EvictionPolicy> make_policy(const SlicePoolOptions& options) {
+  switch (options.eviction) {
+    case Eviction::lru: break;
+    case Eviction::use_rate:
+      return make_use_rate_policy(key_count(options.sources), options.slots);
+  }
+  return make_lru_policy(options.slots);
+}
+
 uint64_t stride_bytes(uint64_t slice_bytes, bool packed) {
   return packed ? slice_bytes : widened_bytes(slice_bytes);
 }
@@ -52,7 +61,7 @@ SlicePool::SlicePool(Reader& reader, const SlicePoolOptions& options, Arena memo
       stride_(stride_bytes(options.slice_bytes, options.packed)),
       packed_(options.packed),
       sources_(options.sources),
-      table_(key_count(options.sources), options.slots, make_lru_policy(options.slots)),
+      table_(key_count(options.sources), options.slots, make_policy(options)),
       memory_(std::move(memory)),
       staging_(std::move(staging)),
       staging_stride_(widened_bytes(options.slice_bytes)),
@@ -85,7 +94,6 @@ std::optional<Lease> SlicePool::request(uint32_t source, uint32_t index, ReadCla
   if (slot) {
     const bool ready = table_.state(*slot) == SlotState::ready;
     if (!ready && read_class == ReadClass::demand) reader_.promote(sink_, slot->value);
-    table_.use(*slot);
     return Lease(table_, *slot);
   }
   slot = table_.begin_load(key);
@@ -102,6 +110,7 @@ bool SlicePool::is_ready(uint32_t source, uint32_t index) const {
 
 void SlicePool::count_use(uint32_t source, uint32_t index) {
   is_ready(source, index) ? ++stats_.hits : ++stats_.misses;
+  table_.use(SliceId{first_key_[source] + index});
 }
 
 Status SlicePool::wait(const Lease& lease) {

@@ -21,11 +21,16 @@ struct SliceSource {
   uint32_t count = 0;
 };
 
+// What goes when a slot is needed: rows of an embedding come by recency, experts also by how often
+// the router likes them.
+enum class Eviction : uint8_t { lru, use_rate };
+
 struct SlicePoolOptions {
   uint64_t slice_bytes = 0;
   uint32_t slots = 0;
   bool packed = false;  // slots lie slice_bytes apart; needs staging and a copy
   uint32_t staging_slots = 0;  // packed: reads in flight at most
+  Eviction eviction = Eviction::lru;
   std::vector<SliceSource> sources;
 };
 
@@ -57,7 +62,7 @@ class SlicePool final : public LoadSink {
   // A lease on the slice, ready or on its way. nullopt when every slot is leased or loading.
   std::optional<Lease> request(uint32_t source, uint32_t index, ReadClass read_class);
   // Counts one use of the slice: a hit if it is ready now, else a miss. Called when the use becomes
-  // known, before request().
+  // known, before request(). What is kept follows from these uses.
   void count_use(uint32_t source, uint32_t index);
   bool is_ready(uint32_t source, uint32_t index) const;
   bool ready(const Lease& lease) const { return table_.state(lease.slot()) == SlotState::ready; }

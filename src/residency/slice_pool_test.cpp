@@ -53,6 +53,7 @@ class SlicePoolTest : public testing::Test {
     return model_.matches(bytes(lease, source), range(source, index));
   }
   Lease get(uint32_t source, uint32_t index) {
+    pool_->count_use(source, index);
     std::optional<Lease> lease = pool_->request(source, index, ReadClass::demand);
     EXPECT_TRUE(lease.has_value());
     if (!lease) return {};

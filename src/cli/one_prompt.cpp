@@ -1,0 +1,96 @@
+#include "cli/one_prompt.h"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "cli/conversation.h"
+#include "cli/interrupt.h"
+#include "cli/mapped_file.h"
+#include "cli/terminal.h"
+#include "cli/tokens.h"
+#include "engine/llama_log.h"
+#include "engine/session.h"
+
+namespace hypura::cli {
+namespace {
+
+// llama.cpp's level at which it tells everything.
+constexpr int kVerbose = 4;
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> open_model(RunOptions& options, RunReport& report) {
+  quiet_llama_log(options.engine.params.verbosity >= kVerbose);
+  options.engine.stop = &interrupt_flag();
+  watch_mapped_file(options.engine.model_path);
+
+  const auto start = std::chrono::steady_clock::now();
+  ProgressLine progress;
+  EngineOptions engine_options = options.engine;
+  engine_options.progress = [&](uint64_t done, uint64_t total) {
+    progress.update(done, total);
+    return !interrupt_flag().load();
+  };
+  Result<std::unique_ptr<Engine>> engine = Engine::open(std::move(engine_options));
+  if (!engine.ok()) return engine;
+  report.load_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.loaded = (*engine)->stats();
+  return engine;
+}
+
+Result<std::vector<llama_token>> encode_prompt(const Engine& engine, const RunOptions& options) {
+  std::string prompt = engine.params().prompt;
+  if (options.chat) {
+    Result<std::string> message = single_message(engine, prompt);
+    if (!message.ok()) return message.status();
+    prompt = *message;
+  }
+  Result<std::vector<llama_token>> encoded = tokenize(engine, prompt, true);
+  if (!encoded.ok()) return encoded.status();
+  std::vector<llama_token> tokens = *std::move(encoded);
+  if (tokens.empty() && llama_vocab_bos(engine.vocab()) != LLAMA_TOKEN_NULL) {
+    tokens.push_back(llama_vocab_bos(engine.vocab()));
+  }
+  if (tokens.empty()) {
+    return Status(StatusCode::invalid_argument, "there is no prompt")
+        .suggest("-p \"Once upon a time\", -f FILE, or -i");
+  }
+  return tokens;
+}
+
+Status answer_prompt(Engine& engine, const RunOptions& options,
+                     const std::vector<llama_token>& prompt, RunReport& report) {
+  Result<std::unique_ptr<Session>> session = Session::create(engine);
+  if (!session.ok()) return session.status();
+  if (!options.json) write_note(plan_text(engine) + "\n");
+  bool written = true;
+  Result<Answer> answer =
+      (*session)->answer(prompt, engine.params().n_predict, [&](const std::string& text) {
+        if (options.json || !written) return;
+        written = write_answer(text);
+        if (!written) interrupt_flag().store(true);
+      });
+  if (!answer.ok()) return answer.status();
+  report.answer = *std::move(answer);
+  report.finished = engine.stats();
+  save_statistics(engine);
+  return written ? write_report(engine, options, report) : write_failure();
+}
+
+void save_statistics(const Engine& engine) {
+  if (Status saved = engine.save_statistics(); !saved.ok()) {
+    write_note("warning: " + saved.message() + "\n");
+  }
+}
+
+Status write_report(const Engine& engine, const RunOptions& options, const RunReport& report) {
+  if (!write_answer(options.json ? run_json(engine, report) : "\n")) return write_failure();
+  if (!options.json) write_note("\n" + summary_text(engine, report));
+  return report.answer.stop == StopReason::interrupted
+             ? Status(StatusCode::interrupted, "interrupted")
+             : Status();
+}
+
+}  // namespace hypura::cli
