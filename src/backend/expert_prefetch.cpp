@@ -8,7 +8,9 @@
 namespace hypura {
 namespace {
 
-// Reads in flight for guesses: grows while all of them arrive in time, shrinks when they do not.
+// Reads in flight for guesses. A right one that comes late was only asked for early; a wrong one
+// that is still under way holds up those that are waited for. So the bound grows while all are
+// right, and shrinks by every wrong one that did not arrive in time.
 constexpr uint32_t kInFlightFirst = 3;
 constexpr uint32_t kInFlightMax = 24;
 
@@ -30,8 +32,13 @@ ExpertPrefetch::ExpertPrefetch(Residency& residency, std::unique_ptr<ExpertPredi
 void ExpertPrefetch::begin(const ggml_cgraph* graph) {
   graph_ = graph;
   experts_.clear();
+  forget();
+}
+
+void ExpertPrefetch::forget() {
   proposed_.clear();
   issued_ = 0;
+  kept_.clear();
 }
 
 void ExpertPrefetch::on_routing(int node, std::span<const int32_t> experts, int64_t tokens) {
@@ -95,13 +102,13 @@ void ExpertPrefetch::settle(std::span<const int32_t> experts) {
   if (issued_ > 0) {
     residency_.reader().pump();
     const bool in_time = residency_.reader().idle();
-    if (in_time && issued_ == in_flight_max_) {
+    const uint32_t wrong = static_cast<uint32_t>(issued_ - used);
+    if (wrong == 0 && issued_ == in_flight_max_) {
       in_flight_max_ = std::min(in_flight_max_ + 1, kInFlightMax);
     }
-    if (!in_time) in_flight_max_ = std::max(in_flight_max_ - 1, 1U);
+    if (wrong > 0 && !in_time) in_flight_max_ = std::max(in_flight_max_, wrong + 1) - wrong;
   }
-  proposed_.clear();
-  issued_ = 0;
+  forget();
 }
 
 void ExpertPrefetch::propose(int next_node) {
@@ -115,8 +122,12 @@ void ExpertPrefetch::propose(int next_node) {
       if (weight == nullptr || residency_.home(weight->id) != Home::experts) continue;
       const PooledTensor pooled = residency_.experts(weight->id);
       if (pooled.pool->slots() < kPoolShares * static_cast<uint64_t>(ids->ne[0])) continue;
-      if (pooled.pool->is_ready(pooled.source, static_cast<uint32_t>(expert))) continue;
-      proposed_.push_back({.pool = pooled.pool, .source = pooled.source, .expert = expert});
+      if (pooled.pool->is_ready(pooled.source, static_cast<uint32_t>(expert))) {
+        kept_.push_back(*pooled.pool->request(pooled.source, static_cast<uint32_t>(expert),
+                                              ReadClass::prefetch));
+      } else {
+        proposed_.push_back({.pool = pooled.pool, .source = pooled.source, .expert = expert});
+      }
     }
   }
 }

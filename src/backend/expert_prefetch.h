@@ -16,8 +16,8 @@ struct PrefetchStats {
 };
 
 // Reads experts that the next MoE layer will probably want, while the drive would idle: between the
-// last expert of one layer and the ids of the next. A guess is read only when nobody waits for the
-// drive, and no more are in flight than arrive before the ids, so that a wrong one delays little.
+// last expert of one layer and the ids of the next. Guesses are read only when nobody waits for the
+// drive, and wrong ones reduce how many are in flight, so that they delay little.
 // Without a predictor it does nothing. Used by the walk's thread.
 class ExpertPrefetch {
  public:
@@ -30,6 +30,8 @@ class ExpertPrefetch {
   void on_routing(int node, std::span<const int32_t> experts, int64_t tokens);
   // Nothing needs the drive before the next routing is known.
   void read_ahead();
+  // Drops what was proposed, and its leases.
+  void forget();
 
   const PrefetchStats& stats() const { return stats_; }
 
@@ -53,6 +55,7 @@ class ExpertPrefetch {
   std::vector<int32_t> ranked_;         // for the next layer
   std::vector<Guess> proposed_;         // the likeliest first
   size_t issued_ = 0;                   // of proposed_
+  std::vector<Lease> kept_;             // likely, and there: guesses must not take their slots
   uint32_t in_flight_max_;
   uint64_t recent_guesses_ = 0;
   uint64_t recent_used_ = 0;

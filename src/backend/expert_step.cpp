@@ -111,6 +111,7 @@ Status ExpertStep::visit(int i, TensorId tensor) {
 void ExpertStep::release() { leases_.clear(); }
 
 void ExpertStep::release_all() {
+  prefetch_.forget();
   leases_.clear();
   ahead_.clear();
   group_.clear();
