@@ -16,8 +16,6 @@
 namespace hypura {
 namespace {
 
-// Of what the machine has available, `auto` leaves this share to others.
-constexpr double kAutoShare = 0.95;
 // Room `auto` leaves for code, vocabulary and metadata: the bar for the process base.
 constexpr uint64_t kProcessBaseBytes = 128 * kMiB;
 constexpr uint64_t kProcessBasePerMetadata = 3;
@@ -30,25 +28,7 @@ constexpr uint64_t kContextMax = 8192;
 
 uint64_t saturating_subtract(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
-Mode mode_of(const Layout& layout) {
-  const bool experts = !layout.pools.empty();
-  const bool dense = layout.ring_bytes > 0;
-  if (experts && dense) return Mode::mixed;
-  return experts ? Mode::experts : Mode::dense;
-}
-
 }  // namespace
-
-const char* to_string(Mode mode) {
-  switch (mode) {
-    case Mode::automatic: return "auto";
-    case Mode::resident: return "resident";
-    case Mode::experts: return "experts";
-    case Mode::dense: return "dense";
-    case Mode::mixed: return "mixed";
-  }
-  return "";
-}
 
 Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   std::unique_ptr<Engine> engine(new Engine(std::move(options)));
@@ -98,21 +78,13 @@ Status Engine::open() {
 }
 
 uint64_t Engine::resolve_budget() const {
-  const RamBudget& budget = options_.ram_budget;
-  switch (budget.kind) {
-    case RamBudget::Kind::bytes:
-      return budget.bytes;
-    case RamBudget::Kind::percent:
-      return static_cast<uint64_t>(static_cast<double>(plan_.weight_bytes) * budget.percent / 100);
-    case RamBudget::Kind::minimum:
-      return 0;  // known once the weights are placed
-    case RamBudget::Kind::automatic:
-      break;
-  }
   const uint64_t base =
       kProcessBaseBytes + kProcessBasePerMetadata * index_->info().metadata_bytes;
-  return saturating_subtract(
+  const uint64_t automatic = saturating_subtract(
       static_cast<uint64_t>(kAutoShare * static_cast<double>(available_bytes_)), base);
+  // The least is known once the weights are placed.
+  return resolve(options_.ram_budget,
+                 {.weights = plan_.weight_bytes, .automatic = automatic, .minimum = 0});
 }
 
 // What the process takes beside the budget: its own code, and vocabulary, metadata and graphs.

@@ -11,17 +11,14 @@
 #include "backend/streamed_model.h"
 #include "base/status.h"
 #include "common.h"
-#include "engine/budget.h"
 #include "engine/context_size.h"
 #include "io/block_device.h"
 #include "llama-cpp.h"
 #include "model/model_index.h"
+#include "plan/budget.h"
+#include "plan/mode.h"
 
 namespace hypura {
-
-// resident is llama.cpp's plain path; experts, dense and mixed stream what their names say.
-enum class Mode : uint8_t { automatic, resident, experts, dense, mixed };
-const char* to_string(Mode mode);
 
 struct EngineOptions {
   std::string model_path;
