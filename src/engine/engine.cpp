@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "backend/device.h"
+#include "backend/work_bytes.h"
 #include "base/units.h"
 #include "engine/llama_log.h"
 #include "engine/sampler.h"
@@ -168,7 +169,8 @@ Status Engine::open_streamed() {
   params.load_mode = LLAMA_LOAD_MODE_MMAP;
   params.lazy_mode = LLAMA_LAZY_MODE_OFF;
   const int threads = std::max(context_params_.n_threads, context_params_.n_threads_batch);
-  Result<std::unique_ptr<StreamedModel>> model = StreamedModel::create(*index_, threads);
+  Result<std::unique_ptr<StreamedModel>> model = StreamedModel::create(
+      *index_, {.threads = threads, .work_bytes = cpu_work_bytes});
   if (!model.ok()) return model.status();
   streamed_model_ = *std::move(model);
   {
