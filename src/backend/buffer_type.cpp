@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "backend/streamed_model.h"
 #include "backend/weight.h"
@@ -13,7 +14,7 @@ namespace {
 constexpr size_t kAlignment = 64;
 
 struct MappedBuffer {
-  StreamedModel* model = nullptr;
+  std::shared_ptr<StreamedModel> model;
   void* mapping = nullptr;
 };
 
@@ -100,7 +101,8 @@ ggml_backend_buffer_type_t streamed_buffer_type() { return &g_buffer_type; }
 
 void bind_buffer_type(ggml_backend_dev_t device) { g_buffer_type.device = device; }
 
-ggml_backend_buffer_t make_mapped_buffer(StreamedModel& model, void* mapping, size_t size) {
+ggml_backend_buffer_t make_mapped_buffer(std::shared_ptr<StreamedModel> model, void* mapping,
+                                         size_t size) {
   const ggml_backend_buffer_i functions{
       .free_buffer = mapped_free,
       .get_base = mapped_base,
@@ -110,8 +112,15 @@ ggml_backend_buffer_t make_mapped_buffer(StreamedModel& model, void* mapping, si
       .get_tensor = mapped_get_tensor,
       .clear = mapped_clear,
   };
-  return ggml_backend_buffer_init(&g_buffer_type, functions,
-                                  new MappedBuffer{.model = &model, .mapping = mapping}, size);
+  return ggml_backend_buffer_init(
+      &g_buffer_type, functions,
+      new MappedBuffer{.model = std::move(model), .mapping = mapping}, size);
+}
+
+uint64_t allocated_weight_bytes(const ggml_tensor* source) {
+  const ggml_backend_buffer_t buffer = source->buffer;
+  if (buffer == nullptr || buffer->iface.get_base != allocated_base) return 0;
+  return buffer->usage == GGML_BACKEND_BUFFER_USAGE_WEIGHTS ? buffer->size : 0;
 }
 
 Weight* weight_of(const ggml_tensor* source) {

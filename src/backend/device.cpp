@@ -1,13 +1,13 @@
 #include "backend/device.h"
 
-#include <cstring>
+#include <utility>
 
 #include "backend/buffer_type.h"
+#include "backend/cpu_backend.h"
 #include "backend/streamed_model.h"
 #include "backend/weight.h"
 #include "base/check.h"
 #include "ggml-backend-impl.h"
-#include "ggml-cpu.h"
 
 namespace hypura {
 namespace {
@@ -15,13 +15,14 @@ namespace {
 std::mutex g_load_mutex;
 // Set inside a LoadScope. Other threads load as if we were not there.
 thread_local StreamedModel* t_loading = nullptr;
+// Set in a host program, whose loads are all ours.
+HostedLoads g_hosted{};
+
+bool is_hosted() { return g_hosted.open != nullptr; }
+bool takes_weights() { return is_hosted() || t_loading != nullptr; }
 
 // The CPU backend's own functions, which ours stand in front of.
 ggml_status (*g_cpu_graph_compute)(ggml_backend_t, ggml_cgraph*) = nullptr;
-
-ggml_backend_dev_t cpu_device() {
-  return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-}
 
 // The streamed model whose weights a graph uses, or nullptr.
 StreamedModel* model_of(const ggml_cgraph* graph) {
@@ -42,9 +43,22 @@ ggml_status graph_compute(ggml_backend_t backend, ggml_cgraph* graph) try {
   return GGML_STATUS_ALLOC_FAILED;
 }
 
+// Size of the first buffer of weights that the host did not map; 0 if there is none.
+uint64_t unmapped_weight_bytes(const ggml_cgraph* graph) {
+  for (int i = 0; i < graph->n_nodes; ++i) {
+    for (const ggml_tensor* source : graph->nodes[i]->src) {
+      if (source == nullptr) continue;
+      if (const uint64_t bytes = allocated_weight_bytes(source); bytes > 0) return bytes;
+    }
+  }
+  return 0;
+}
+
 // Not an optimisation: the one place where a backend sees graphs before they are computed.
 void graph_optimize(ggml_backend_t, ggml_cgraph* graph, ggml_backend_graph_optimize_params*) {
-  if (StreamedModel* model = model_of(graph)) model->take_census(graph);
+  if (StreamedModel* model = model_of(graph)) return model->take_census(graph);
+  if (!is_hosted()) return;
+  if (const uint64_t bytes = unmapped_weight_bytes(graph); bytes > 0) g_hosted.not_mapped(bytes);
 }
 
 const char* device_name(ggml_backend_dev_t) { return "Hypura"; }
@@ -74,11 +88,17 @@ ggml_backend_t device_init(ggml_backend_dev_t, const char*) {
 }
 
 ggml_backend_buffer_type_t device_buffer_type(ggml_backend_dev_t) {
-  return t_loading != nullptr ? streamed_buffer_type() : ggml_backend_cpu_buffer_type();
+  return takes_weights() ? streamed_buffer_type() : ggml_backend_cpu_buffer_type();
 }
 
-ggml_backend_buffer_t device_map(ggml_backend_dev_t, void* mapping, size_t size, size_t) {
-  return t_loading == nullptr ? nullptr : make_mapped_buffer(*t_loading, mapping, size);
+ggml_backend_buffer_t device_map(ggml_backend_dev_t, void* mapping, size_t size, size_t) try {
+  // Inside a LoadScope the model is the engine's, which outlives the buffer.
+  std::shared_ptr<StreamedModel> model =
+      is_hosted() ? g_hosted.open(mapping)
+                  : std::shared_ptr<StreamedModel>(std::shared_ptr<void>(), t_loading);
+  return model == nullptr ? nullptr : make_mapped_buffer(std::move(model), mapping, size);
+} catch (...) {
+  return nullptr;
 }
 
 bool device_supports_op(ggml_backend_dev_t, const ggml_tensor* op) {
@@ -121,17 +141,6 @@ ggml_backend_device g_device{
 
 ggml_backend_dev_t registry_device(ggml_backend_reg_t, size_t) { return &g_device; }
 
-// The loader asks the CPU registry whether memory is NUMA, and maps without reading if so.
-using ProcAddress = void* (*)(ggml_backend_reg_t, const char*);
-ProcAddress g_cpu_proc_address = nullptr;
-bool always_numa() { return true; }
-void* hooked_proc_address(ggml_backend_reg_t registry, const char* name) {
-  if (t_loading != nullptr && std::strcmp(name, "ggml_backend_cpu_is_numa") == 0) {
-    return reinterpret_cast<void*>(always_numa);
-  }
-  return g_cpu_proc_address(registry, name);
-}
-
 }  // namespace
 
 void register_device() {
@@ -145,14 +154,20 @@ void register_device() {
 
 LoadScope::LoadScope(StreamedModel& model) : lock_(g_load_mutex) {
   t_loading = &model;
-  ggml_backend_reg_t cpu = ggml_backend_dev_backend_reg(cpu_device());
-  g_cpu_proc_address = cpu->iface.get_proc_address;
-  cpu->iface.get_proc_address = hooked_proc_address;
+  hook_cpu_registry([] { return t_loading != nullptr; });
 }
 
 LoadScope::~LoadScope() {
-  ggml_backend_dev_backend_reg(cpu_device())->iface.get_proc_address = g_cpu_proc_address;
+  unhook_cpu_registry();
   t_loading = nullptr;
+}
+
+ggml_backend_reg_t hosted_registry(const HostedLoads& loads) {
+  HYPURA_CHECK(!is_hosted());
+  g_hosted = loads;
+  bind_buffer_type(&g_device);
+  hook_cpu_registry([] { return true; });
+  return &g_registry;
 }
 
 }  // namespace hypura

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
 
@@ -11,7 +12,7 @@ class StreamedModel;
 
 // Registers our device with ggml, once per process. The device is of type ACCEL, so that llama.cpp
 // offers it every CPU-side weight before the CPU itself; it takes them only inside a LoadScope, and
-// in any other load it stands aside.
+// in any other load it stands aside. Without effect where a host program has the device.
 void register_device();
 
 // While it lives, weights that this thread loads land in `model`, and llama.cpp's loader neither
@@ -26,5 +27,17 @@ class LoadScope {
  private:
   std::unique_lock<std::mutex> lock_;
 };
+
+// What our device asks of a plug-in in a host program. Called from any thread.
+struct HostedLoads {
+  // The model whose weights the host has mapped at `mapping`; nullptr refuses the load.
+  std::shared_ptr<StreamedModel> (*open)(const void* mapping);
+  // A graph uses weights that the host has read into `bytes` of memory instead of mapping them.
+  void (*not_mapped)(uint64_t bytes);
+};
+
+// The registry with our device, for ggml of a host program to register: the device takes the
+// CPU-side weights of every load. Once per process, in place of register_device and LoadScope.
+ggml_backend_reg_t hosted_registry(const HostedLoads& loads);
 
 }  // namespace hypura

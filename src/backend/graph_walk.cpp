@@ -9,8 +9,13 @@
 #include "base/check.h"
 
 namespace hypura {
-
 namespace {
+
+// A view made before its weight was resident still points to where the weight was not.
+void follow_weight(ggml_tensor* source) {
+  if (source->view_src == nullptr) return;
+  source->data = static_cast<std::byte*>(source->view_src->data) + source->view_offs;
+}
 
 std::unique_ptr<ExpertPredictor> make_predictor(const PrefetchOptions& options,
                                                 Residency& residency, NodeRunner& runner) {
@@ -78,13 +83,19 @@ Status GraphWalk::visit(int i) {
     if (node->src[k] == nullptr) continue;
     const Weight* found = weight_of(node->src[k]);
     if (found == nullptr) continue;
-    HYPURA_CHECK(found->model == model_);
-    if (residency_.pinned(found->id) != nullptr) continue;
+    if (found->model != model_) {
+      return Status(StatusCode::failed, fmt::format("a graph uses weights of two models: {}, {}",
+                                                    model_->path(), found->model->path()));
+    }
+    if (residency_.pinned(found->id) != nullptr) {
+      follow_weight(node->src[k]);
+      continue;
+    }
     if (weight != nullptr) {
       return Status(StatusCode::failed, fmt::format("{} needs two streamed weights at once: {}, {}",
                                                     ggml_op_name(node->op),
                                                     node->src[position]->name, node->src[k]->name))
-          .suggest("a larger --ram-budget, so that one of them is resident");
+          .suggest("a larger RAM budget, so that one of them is resident");
     }
     weight = found;
     position = k;

@@ -33,8 +33,8 @@ struct WalkStats {
 
 // Computes graphs with the CPU backend in maximal runs of nodes, and stops only in front of a node
 // that needs a weight which is not resident: there it makes what the node needs resident, lets the
-// node read it from its slot, and goes on. What a node needs follows from its op alone. All weights of
-// a graph are one model's.
+// node read it from its slot, and goes on. What a node needs follows from its op alone. A graph with
+// weights of two models fails.
 // Used under one lock; see StreamedModel::compute.
 class GraphWalk {
  public:

@@ -5,7 +5,6 @@
 
 #include "backend/device.h"
 #include "base/check.h"
-#include "ggml-cpu.h"
 #include "ggml-impl.h"
 
 namespace hypura {
@@ -31,10 +30,24 @@ void note_use(const ggml_tensor* node, int position, TensorUse& use) {
   }
 }
 
+uint64_t buffer_bytes(const ggml_cgraph* graph) {
+  std::vector<ggml_backend_buffer_t> buffers;
+  uint64_t bytes = 0;
+  for (int i = 0; graph != nullptr && i < graph->n_nodes; ++i) {
+    const ggml_tensor* node = graph->nodes[i];
+    // Views lie in buffers of others: weights, and the KV cache, which has been cleared by now.
+    if (node->view_src != nullptr || node->buffer == nullptr) continue;
+    if (std::find(buffers.begin(), buffers.end(), node->buffer) != buffers.end()) continue;
+    buffers.push_back(node->buffer);
+    bytes += ggml_backend_buffer_get_size(node->buffer);
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<StreamedModel>> StreamedModel::create(const ModelIndex& index,
-                                                             int threads_max) {
+                                                             StreamedModelOptions options) {
   std::vector<AddressReservation> reservations;
   for (const Shard& shard : index.shards()) {
     Result<AddressReservation> reservation = AddressReservation::create(shard.bytes);
@@ -43,20 +56,16 @@ Result<std::unique_ptr<StreamedModel>> StreamedModel::create(const ModelIndex& i
   }
   register_device();
   return std::unique_ptr<StreamedModel>(
-      new StreamedModel(index, threads_max, std::move(reservations)));
+      new StreamedModel(index, std::move(options), std::move(reservations)));
 }
 
-StreamedModel::StreamedModel(const ModelIndex& index, int threads_max,
+StreamedModel::StreamedModel(const ModelIndex& index, StreamedModelOptions options,
                              std::vector<AddressReservation> reservations)
     : index_(index),
+      options_(std::move(options)),
       reservations_(std::move(reservations)),
       uses_(index.tensors().size()),
-      threads_max_(threads_max) {
-  ggml_threadpool_params params = ggml_threadpool_params_default(threads_max);
-  threadpool_ = ggml_threadpool_new(&params);
-}
-
-StreamedModel::~StreamedModel() { ggml_threadpool_free(threadpool_); }
+      threads_(options_.threads) {}
 
 bool StreamedModel::place(ggml_tensor& tensor) {
   const std::optional<TensorId> id = index_.find(tensor.name);
@@ -80,6 +89,7 @@ bool StreamedModel::place(ggml_tensor& tensor) {
 }
 
 void StreamedModel::take_census(ggml_cgraph* graph) {
+  const std::lock_guard lock(compute_mutex_);
   if (residency_ != nullptr) return;
   for (int i = 0; i < graph->n_nodes; ++i) {
     const ggml_tensor* node = graph->nodes[i];
@@ -99,8 +109,9 @@ void StreamedModel::take_census(ggml_cgraph* graph) {
       }
     }
   }
-  const ggml_cplan plan = ggml_graph_plan(graph, threads_max_, nullptr);
-  demand_.work_bytes = std::max(demand_.work_bytes, static_cast<uint64_t>(plan.work_size));
+  if (options_.work_bytes == nullptr) return;
+  demand_.work_bytes =
+      std::max(demand_.work_bytes, options_.work_bytes(graph, options_.threads));
 }
 
 void StreamedModel::attach(std::unique_ptr<Residency> residency,
@@ -126,19 +137,32 @@ void StreamedModel::set_recorder(RoutingRecorder* recorder) {
 ggml_status StreamedModel::compute(ggml_backend_t backend, ggml_cgraph* graph,
                                    GraphCompute cpu_compute) {
   const std::lock_guard lock(compute_mutex_);
-  HYPURA_CHECK(walk_ != nullptr);
-  ggml_backend_cpu_set_threadpool(backend, threadpool_);
+  if (Status status = ensure_ready(graph); !status.ok()) return GGML_STATUS_FAILED;
+  threads_.serve(backend, threads_asked());
   const ggml_status status = walk_->run(backend, graph, cpu_compute);
-  if (!walk_->error().ok()) error_ = walk_->error();
   walk_stats_ = walk_->stats();
+  if (!walk_->error().ok()) fail(walk_->error());
   return status;
+}
+
+Status StreamedModel::ensure_ready(const ggml_cgraph* graph) {
+  if (walk_ != nullptr || !prepare_error_.ok()) return prepare_error_;
+  HYPURA_CHECK(options_.prepare);
+  prepare_error_ = options_.prepare(buffer_bytes(graph));
+  if (!prepare_error_.ok()) fail(prepare_error_);
+  return prepare_error_;
+}
+
+void StreamedModel::fail(const Status& error) {
+  error_ = error;
+  if (options_.report) options_.report(error);
 }
 
 void StreamedModel::read_weight(const Weight& weight, uint64_t offset, std::byte* destination,
                                 uint64_t bytes) {
   const std::lock_guard lock(compute_mutex_);
-  HYPURA_CHECK(residency_ != nullptr);
-  const Status status = residency_->read_bytes(weight.id, offset, destination, bytes);
+  Status status = ensure_ready(nullptr);
+  if (status.ok()) status = residency_->read_bytes(weight.id, offset, destination, bytes);
   // ggml has no way to report it, and whoever reads a weight trusts what it gets.
   if (!status.ok()) GGML_ABORT("%s", status.message().c_str());
 }

@@ -2,12 +2,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
-#include "backend/graph_walk.h"
+#include "backend/cpu_backend.h"
 #include "backend/graph_demand.h"
+#include "backend/graph_walk.h"
 #include "backend/weight.h"
 #include "ggml-backend.h"
 #include "model/model_index.h"
@@ -15,19 +18,33 @@
 #include "residency/arena.h"
 #include "residency/residency.h"
 
-struct ggml_threadpool;
-
 namespace hypura {
+
+struct StreamedModelOptions {
+  // Threads of every context of the model, at most; 0 if only their graphs will tell.
+  int threads = 0;
+  // Size of ggml's CPU work buffer for a graph; nullptr where nobody budgets it.
+  uint64_t (*work_bytes)(const ggml_cgraph* graph, int threads) = nullptr;
+  // Where nobody attaches a residency beforehand: called once, in front of the first graph to be
+  // computed or the first weight to be read, to attach() one. Its failure fails every graph.
+  // `buffer_bytes`: the graph's own buffers, which computing is about to touch.
+  std::function<Status(uint64_t buffer_bytes)> prepare;
+  // Hears why a graph failed, once; unset where take_error() is asked.
+  std::function<void(const Status& error)> report;
+};
 
 // One model whose weights are ours: from loading (weights get addresses without memory), over the
 // census of how graphs use them, to computing with the residency attached.
-// compute() may be called by several contexts and threads; it serialises them. All else belongs to
-// the thread that opens the model. Must outlive the llama_model and all its contexts.
+// take_census(), compute() and read_weight() may be called by several contexts and threads and are
+// serialised. All else belongs to the thread that opens the model, attach() also to prepare. Must
+// outlive the llama_model and all its contexts.
 class StreamedModel {
  public:
-  // `threads_max` bounds the threads of every context of this model. The index outlives the model.
-  static Result<std::unique_ptr<StreamedModel>> create(const ModelIndex& index, int threads_max);
-  ~StreamedModel();
+  // The index outlives the model.
+  static Result<std::unique_ptr<StreamedModel>> create(const ModelIndex& index,
+                                                       StreamedModelOptions options);
+
+  const std::string& path() const { return index_.shards().front().path; }
 
   // Called by the mapped buffer for each weight llama.cpp loads. False: the index lacks it.
   bool place(ggml_tensor& tensor);
@@ -55,22 +72,25 @@ class StreamedModel {
   PrefetchStats prefetch_stats() const;
 
  private:
-  StreamedModel(const ModelIndex& index, int threads_max,
+  StreamedModel(const ModelIndex& index, StreamedModelOptions options,
                 std::vector<AddressReservation> reservations);
+  Status ensure_ready(const ggml_cgraph* graph);
+  void fail(const Status& error);
 
   const ModelIndex& index_;
+  StreamedModelOptions options_;
   std::vector<AddressReservation> reservations_;  // by shard
   std::vector<std::unique_ptr<Weight>> weights_;
   std::vector<ggml_tensor*> tensors_;  // of weights_
   std::vector<TensorUse> uses_;        // by tensor
   GraphDemand demand_;
-  int threads_max_;
-  ggml_threadpool* threadpool_ = nullptr;
+  CpuThreads threads_;
   std::unique_ptr<Residency> residency_;
 
   std::mutex compute_mutex_;
   std::unique_ptr<GraphWalk> walk_;
   WalkStats walk_stats_;
+  Status prepare_error_;
   Status error_;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "backend/device.h"
+#include "backend/work_bytes.h"
 #include "base/units.h"
 #include "engine/coactivation_file.h"
 #include "engine/llama_log.h"
@@ -17,8 +18,6 @@
 namespace hypura {
 namespace {
 
-// Of what the machine has available, `auto` leaves this share to others.
-constexpr double kAutoShare = 0.95;
 // Room `auto` leaves for code, vocabulary and metadata: the bar for the process base.
 constexpr uint64_t kProcessBaseBytes = 128 * kMiB;
 constexpr uint64_t kProcessBasePerMetadata = 3;
@@ -31,13 +30,6 @@ constexpr uint64_t kContextMax = 8192;
 
 uint64_t saturating_subtract(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
-Mode mode_of(const Layout& layout) {
-  const bool experts = !layout.pools.empty();
-  const bool dense = layout.ring_bytes > 0;
-  if (experts && dense) return Mode::mixed;
-  return experts ? Mode::experts : Mode::dense;
-}
-
 Prefetch predictor_of(PrefetchMode mode) {
   switch (mode) {
     case PrefetchMode::off: return Prefetch::off;
@@ -49,17 +41,6 @@ Prefetch predictor_of(PrefetchMode mode) {
 }
 
 }  // namespace
-
-const char* to_string(Mode mode) {
-  switch (mode) {
-    case Mode::automatic: return "auto";
-    case Mode::resident: return "resident";
-    case Mode::experts: return "experts";
-    case Mode::dense: return "dense";
-    case Mode::mixed: return "mixed";
-  }
-  return "";
-}
 
 Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
   std::unique_ptr<Engine> engine(new Engine(std::move(options)));
@@ -109,21 +90,13 @@ Status Engine::open() {
 }
 
 uint64_t Engine::resolve_budget() const {
-  const RamBudget& budget = options_.ram_budget;
-  switch (budget.kind) {
-    case RamBudget::Kind::bytes:
-      return budget.bytes;
-    case RamBudget::Kind::percent:
-      return static_cast<uint64_t>(static_cast<double>(plan_.weight_bytes) * budget.percent / 100);
-    case RamBudget::Kind::minimum:
-      return 0;  // known once the weights are placed
-    case RamBudget::Kind::automatic:
-      break;
-  }
   const uint64_t base =
       kProcessBaseBytes + kProcessBasePerMetadata * index_->info().metadata_bytes;
-  return saturating_subtract(
+  const uint64_t automatic = saturating_subtract(
       static_cast<uint64_t>(kAutoShare * static_cast<double>(available_bytes_)), base);
+  // The least is known once the weights are placed.
+  return resolve(options_.ram_budget,
+                 {.weights = plan_.weight_bytes, .automatic = automatic, .minimum = 0});
 }
 
 // What the process takes beside the budget: its own code, and vocabulary, metadata and graphs.
@@ -207,7 +180,8 @@ Status Engine::open_streamed() {
   params.load_mode = LLAMA_LOAD_MODE_MMAP;
   params.lazy_mode = LLAMA_LAZY_MODE_OFF;
   const int threads = std::max(context_params_.n_threads, context_params_.n_threads_batch);
-  Result<std::unique_ptr<StreamedModel>> model = StreamedModel::create(*index_, threads);
+  Result<std::unique_ptr<StreamedModel>> model = StreamedModel::create(
+      *index_, {.threads = threads, .work_bytes = cpu_work_bytes});
   if (!model.ok()) return model.status();
   streamed_model_ = *std::move(model);
   {

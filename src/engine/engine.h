@@ -12,18 +12,15 @@
 #include "base/status.h"
 #include "cache/coactivation.h"
 #include "common.h"
-#include "engine/budget.h"
 #include "engine/context_size.h"
 #include "io/block_device.h"
 #include "llama-cpp.h"
 #include "model/model_index.h"
+#include "plan/budget.h"
+#include "plan/mode.h"
 #include "trace/routing_recorder.h"
 
 namespace hypura {
-
-// resident is llama.cpp's plain path; experts, dense and mixed stream what their names say.
-enum class Mode : uint8_t { automatic, resident, experts, dense, mixed };
-const char* to_string(Mode mode);
 
 // How experts are read ahead of their router; automatic is what measured fastest.
 enum class PrefetchMode : uint8_t { automatic, off, router, coactivation };

@@ -232,7 +232,7 @@ Result<std::byte*> Residency::load_whole(TensorId tensor) {
                               format_bytes(info.bytes)))
         .because(fmt::format("the buffer for streamed weights has {}",
                              format_bytes(layout_.ring_bytes)))
-        .suggest("a larger --ram-budget");
+        .suggest("a larger RAM budget");
   }
   if (Status status = reader_.read_now(range, memory); !status.ok()) return status;
   return memory + reader_.lead(range);

@@ -239,7 +239,7 @@ TEST_F(ResidencyTest, RefusesToLoadWholeWhatTheRingCannotHold) {
   EXPECT_EQ(status.to_string(),
             "error: tensor blk.1.attn_q.weight is needed in one piece: 16 KiB\n"
             "  why: the buffer for streamed weights has 16 KiB\n"
-            "  try: a larger --ram-budget");
+            "  try: a larger RAM budget");
 }
 
 TEST_F(ResidencyTest, ReadsBytesOfAnyTensor) {

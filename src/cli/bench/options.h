@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "engine/budget.h"
+#include "plan/budget.h"
 
 namespace hypura::cli {
 

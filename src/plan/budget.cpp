@@ -1,4 +1,4 @@
-#include "engine/budget.h"
+#include "plan/budget.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 
 namespace hypura {
 
-Result<RamBudget> parse_ram_budget(std::string_view text) {
+Result<RamBudget> parse_ram_budget(std::string_view text, std::string_view where) {
   if (text == "auto") return RamBudget{};
   if (text == "min") return RamBudget{.kind = RamBudget::Kind::minimum};
   if (text.ends_with('%')) {
@@ -24,8 +24,22 @@ Result<RamBudget> parse_ram_budget(std::string_view text) {
     return RamBudget{.kind = RamBudget::Kind::bytes, .bytes = *bytes};
   }
   return Status(StatusCode::invalid_argument,
-                fmt::format("--ram-budget {}: not a size, a share or a word", text))
+                fmt::format("{} {}: not a size, a share or a word", where, text))
       .suggest("8G, 40% (of the model's weights), auto or min");
+}
+
+uint64_t resolve(const RamBudget& budget, const BudgetBytes& bytes) {
+  switch (budget.kind) {
+    case RamBudget::Kind::bytes:
+      return budget.bytes;
+    case RamBudget::Kind::percent:
+      return static_cast<uint64_t>(static_cast<double>(bytes.weights) * budget.percent / 100);
+    case RamBudget::Kind::minimum:
+      return bytes.minimum;
+    case RamBudget::Kind::automatic:
+      break;
+  }
+  return bytes.automatic;
 }
 
 }  // namespace hypura

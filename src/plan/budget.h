@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace hypura {
+
+// Of what the machine has available, `auto` leaves the rest of this share to others.
+inline constexpr double kAutoShare = 0.95;
+
+// What the user wrote after --ram-budget, or in a variable with the same syntax.
+struct RamBudget {
+  enum class Kind : uint8_t {
+    automatic,  // what the machine has available
+    minimum,    // the least that works
+    bytes,
+    percent,  // of the file's weights
+  };
+  Kind kind = Kind::automatic;
+  uint64_t bytes = 0;
+  double percent = 0;
+
+  bool is_explicit() const { return kind != Kind::automatic; }
+};
+
+// "auto", "min", "61%", "8G". Errors: invalid_argument, which says where it was written.
+Result<RamBudget> parse_ram_budget(std::string_view text, std::string_view where = "--ram-budget");
+
+// The bytes of an automatic or minimum budget are found elsewhere.
+struct BudgetBytes {
+  uint64_t weights = 0;
+  uint64_t automatic = 0;
+  uint64_t minimum = 0;
+};
+uint64_t resolve(const RamBudget& budget, const BudgetBytes& bytes);
+
+}  // namespace hypura
