@@ -6,12 +6,17 @@ SOAK_MINUTES ?= 60
 export JOBS HYPURA_CACHE HYPURA_LLAMA_DIR
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test soak bench models fuzz clean help
+.PHONY: build plugin demo test soak bench models fuzz clean help
 
 build:    ## build/hypura
 	@tools/bootstrap.sh build
 	@tools/build.sh build/release hypura
 	@ln -sfn release/src/cli/hypura build/hypura
+
+plugin: build    ## the plug-in for llama.cpp's own programs: build/libggml-hypura.so
+	@tools/bootstrap.sh plugin
+	@tools/build.sh build/release ggml-hypura
+	@ln -sfn release/src/plugin/libggml-hypura.so build/libggml-hypura.so
 
 demo: build    ## a story from a model whose experts stream from the drive
 	@build/hypura run models/storyteller-moe-q4_k_m.gguf -p "Once upon a time" \

@@ -1,4 +1,6 @@
 # Imported targets for a llama.cpp that tools/bootstrap.sh built apart: static, position-independent.
+# A target with the property HYPURA_IN_HOST links ggml's shared libraries instead: it will live in a
+# program that brings them.
 if(NOT EXISTS "${HYPURA_LLAMA_DIR}/include/llama.h" OR NOT EXISTS "${HYPURA_LLAMA_BUILD}/src/libllama.a")
   message(FATAL_ERROR "llama.cpp is missing: run `make build`, which fetches and builds it")
 endif()
@@ -9,16 +11,29 @@ function(hypura_llama_library name archive)
 endfunction()
 
 find_package(Threads REQUIRED)
-hypura_llama_library(ggml_base ggml/src/libggml-base.a)
-target_include_directories(ggml_base SYSTEM INTERFACE
-  ${HYPURA_LLAMA_DIR}/ggml/include ${HYPURA_LLAMA_DIR}/ggml/src)
-target_link_libraries(ggml_base INTERFACE Threads::Threads m)
+hypura_llama_library(ggml_base_static ggml/src/libggml-base.a)
+hypura_llama_library(ggml_cpu_static ggml/src/libggml-cpu.a)
+hypura_llama_library(ggml_static ggml/src/libggml.a)
+target_link_libraries(ggml_base_static INTERFACE Threads::Threads m)
+target_link_libraries(ggml_cpu_static INTERFACE ggml_base_static)
+target_link_libraries(ggml_static INTERFACE ggml_cpu_static ggml_base_static ${CMAKE_DL_LIBS})
 
-hypura_llama_library(ggml_cpu ggml/src/libggml-cpu.a)
-target_link_libraries(ggml_cpu INTERFACE ggml_base)
+foreach(library base "")
+  string(JOIN - file ggml ${library})
+  string(JOIN _ name ggml ${library})
+  add_library(${name}_shared SHARED IMPORTED)
+  set_target_properties(${name}_shared PROPERTIES
+    IMPORTED_LOCATION ${HYPURA_LLAMA_HOST}/bin/lib${file}.so)
+  add_library(${name} INTERFACE)
+  target_link_libraries(${name} INTERFACE
+    $<IF:$<BOOL:$<TARGET_PROPERTY:HYPURA_IN_HOST>>,${name}_shared,${name}_static>)
+  target_include_directories(${name} SYSTEM INTERFACE
+    ${HYPURA_LLAMA_DIR}/ggml/include ${HYPURA_LLAMA_DIR}/ggml/src)
+endforeach()
 
-hypura_llama_library(ggml ggml/src/libggml.a)
-target_link_libraries(ggml INTERFACE ggml_cpu ggml_base ${CMAKE_DL_LIBS})
+file(STRINGS ${HYPURA_LLAMA_DIR}/ggml/CMakeLists.txt version REGEX "^set\\(GGML_VERSION_(MAJOR|MINOR|PATCH) ")
+string(REGEX REPLACE "[^0-9;]" "" version "${version}")
+string(JOIN . HYPURA_GGML_VERSION ${version})
 
 hypura_llama_library(llama src/libllama.a)
 target_include_directories(llama SYSTEM INTERFACE

@@ -4,6 +4,7 @@
 #   tools/bootstrap.sh build   packages and llama.cpp's libraries (the default)
 #   tools/bootstrap.sh tests   the same, clang, and llama.cpp's writer of tiny models
 #   tools/bootstrap.sh bench   build, and llama.cpp's own llama-bench and llama-completion
+#   tools/bootstrap.sh plugin  these two as hosts for the plug-in, built apart
 #   tools/bootstrap.sh paths   only prints the CMake arguments that name llama.cpp
 #
 # Safe to repeat and to interrupt: a finished step is recognised, an unfinished one starts over.
@@ -19,7 +20,7 @@ readonly build_packages="build-essential ca-certificates cmake git libcli11-dev 
 readonly test_packages="clang-14 libclang-rt-14-dev python3-pip"
 
 # OpenMP's spinning threads starve the reads, BLAS would take our nodes: both stay off.
-readonly options=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF
+options=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF
   -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DGGML_OPENMP=OFF -DGGML_BLAS=OFF -DGGML_NATIVE=ON
   -DGGML_CCACHE=OFF -DLLAMA_BUILD_TESTS=ON -DLLAMA_BUILD_TOOLS=ON -DLLAMA_BUILD_EXAMPLES=OFF
   -DLLAMA_BUILD_APP=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_USE_PREBUILT_UI=OFF)
@@ -27,9 +28,10 @@ readonly options=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF
 repo=$(cd "$(dirname "$0")/.." && pwd)
 cache=${HYPURA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hypura}
 if [ -n "${HYPURA_LLAMA_DIR:-}" ]; then
-  source_dir=$HYPURA_LLAMA_DIR build_dir=$repo/build/llama
+  source_dir=$HYPURA_LLAMA_DIR build_dir=$repo/build/llama host_dir=$repo/build/llama-host
 else
   source_dir=$cache/llama.cpp-$version build_dir=$cache/llama-build
+  host_dir=$cache/llama-host-build
 fi
 jobs=${JOBS:-$(nproc)}
 
@@ -42,9 +44,21 @@ main() {
     tests) require $build_packages $test_packages
            llama_targets llama llama-common test-llama-archs ;;
     bench) require $build_packages; llama_targets llama llama-common llama-bench llama-completion ;;
-    paths) echo "-DHYPURA_LLAMA_DIR=$source_dir -DHYPURA_LLAMA_BUILD=$build_dir" ;;
-    *) fail "unknown step '$1'" "build, tests, bench or paths" ;;
+    plugin) require $build_packages
+            become_host
+            llama_targets llama-bench llama-completion ;;
+    paths) echo "-DHYPURA_LLAMA_DIR=$source_dir -DHYPURA_LLAMA_BUILD=$build_dir" \
+             "-DHYPURA_LLAMA_HOST=$host_dir" ;;
+    *) fail "unknown step '$1'" "build, tests, bench, plugin or paths" ;;
   esac
+}
+
+# Built as llama.cpp's releases are, the CPU backend is a module, and every program loads what
+# GGML_BACKEND_PATH names. Without GGML_BACKEND_DL only llama-bench does so by itself.
+become_host() {
+  build_dir=$host_dir
+  options=("${options[@]/BUILD_SHARED_LIBS=OFF/BUILD_SHARED_LIBS=ON}")
+  options=("${options[@]/GGML_NATIVE=ON/GGML_NATIVE=OFF}" -DGGML_BACKEND_DL=ON)
 }
 
 # Installs the Debian packages that are not there. Elsewhere CMake says what it misses.

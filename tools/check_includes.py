@@ -18,6 +18,7 @@ LAYERS = {
     "backend": {"base", "cache", "io", "model", "residency"},
     "engine": {"base", "backend", "cache", "io", "machine", "model", "plan", "residency", "trace"},
     "server": {"base", "engine", "machine", "model", "plan", "trace"},
+    "plugin": {"base", "backend", "cache", "io", "machine", "model", "plan", "residency", "trace"},
     "cli": {"base", "engine", "machine", "model", "plan", "server", "trace"},
 }
 
@@ -34,6 +35,8 @@ LLAMA_COMMON = """arg base64 build-info chat chat-auto-parser chat-peg-parser co
 THIRD_PARTY = [
     (r"liburing\.h", ["io/uring_device.cpp"], "liburing lies behind the block device"),
     (r"gguf\.h", ["model:one"], "one file of src/model reads GGUF"),
+    (r"ggml-backend\.h", ["backend", "plugin/entry.cc", "plugin/plugin.h"],
+     "ggml lies behind the backend"),
     (r"ggml.*\.h", ["backend", "model:one"], "ggml lies behind the backend"),
     (r"llama.*\.h", ["engine", "server", "cli"], "llama.cpp lies behind the engine"),
     (rf"({'|'.join(LLAMA_COMMON)})\.h(pp)?|jinja/.*", ["engine", "server", "cli"],

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tools/sanitize.sh SANITIZERS: our code rebuilt with SANITIZERS: the unit tests of every layer, a
-# golden comparison of the embedded model, and some faulty drives. llama.cpp itself is not rebuilt.
+# golden comparison of the embedded model, also as a plug-in, and some faulty drives. llama.cpp itself is
+# not rebuilt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 repository=$PWD
@@ -8,12 +9,12 @@ sanitizers=$1
 dir=build/sanitize-${sanitizers//,/-}
 
 layers=()
-for layer in base model machine plan io cache residency engine; do
+for layer in base model machine plan io cache residency engine plugin; do
   if compgen -G "src/$layer/*_test.cpp" >/dev/null; then layers+=("$layer"); fi
 done
 # Without precompiled headers: a file that does not include what it uses fails here.
 tools/build.sh "$dir" \
-  "$(printf 'hypura_%s_test ' "${layers[@]}") hypura_compare hypura_faults_test" \
+  "$(printf 'hypura_%s_test ' "${layers[@]}") hypura_compare hypura_hosted_test hypura_faults_test" \
   -DHYPURA_SANITIZE="$sanitizers" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON
 
 # gcc 12's thread sanitizer cannot map its shadow under the address layout of newer kernels.
@@ -32,6 +33,9 @@ done
 
 echo "$sanitizers: golden comparison"
 run tests/golden/hypura_compare "$repository/models/storyteller-moe-q4_k_m.gguf" 0.3
+
+echo "$sanitizers: the plug-in's device"
+run tests/golden/hypura_hosted_test --gtest_brief=1 --gtest_filter=Hosted.Storyteller
 
 echo "$sanitizers: faulty drives"
 ctest -R golden.write_archs --no-tests=error >/dev/null

@@ -12,9 +12,10 @@ python3 tools/check_includes.py
 
 phase "packages and llama.cpp"
 tools/bootstrap.sh tests
+tools/bootstrap.sh plugin
 
 phase "build"
-tools/build.sh build/release all
+tools/build.sh build/release "all ggml-hypura"
 ln -sfn release/src/cli/hypura build/hypura
 
 phase "second model"
