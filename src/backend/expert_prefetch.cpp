@@ -63,17 +63,16 @@ void ExpertPrefetch::on_routing(int node, std::span<const int32_t> experts, int6
 void ExpertPrefetch::read_ahead() {
   if (issued_ == proposed_.size()) return;
   Reader& reader = residency_.reader();
+  const size_t end = std::min<size_t>(proposed_.size(), in_flight_max_);
   reader.pump();
-  if (!reader.idle()) return;
-  const size_t end = std::min<size_t>(proposed_.size(), issued_ + in_flight_max_);
-  for (; issued_ < end; ++issued_) {
+  for (; issued_ < end && reader.has_room(); ++issued_) {
     const Guess& guess = proposed_[issued_];
-    if (!guess.pool->request(guess.source, static_cast<uint32_t>(guess.expert),
-                             ReadClass::prefetch)) {
-      break;
-    }
+    std::optional<Lease> lease = guess.pool->request(
+        guess.source, static_cast<uint32_t>(guess.expert), ReadClass::prefetch);
+    if (!lease) break;
+    kept_.push_back(*std::move(lease));
+    reader.pump();
   }
-  reader.pump();
 }
 
 // First node of the next layer whose experts lie in pools, or -1.

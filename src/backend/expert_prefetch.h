@@ -15,9 +15,10 @@ struct PrefetchStats {
   uint64_t used = 0;     // of these, used by the layer they were read for
 };
 
-// Reads experts that the next MoE layer will probably want, while the drive would idle: between the
-// last expert of one layer and the ids of the next. Guesses are read only when nobody waits for the
-// drive, and wrong ones reduce how many are in flight, so that they delay little.
+// Reads experts that the next MoE layer will probably want, while the drive would idle: from the
+// last read of one layer to the ids of the next. A guess is read only when all that is waited for
+// was started and the drive takes more; wrong ones reduce how many are in flight, so that they delay
+// little.
 // Without a predictor it does nothing. Used by the walk's thread.
 class ExpertPrefetch {
  public:
@@ -28,7 +29,7 @@ class ExpertPrefetch {
   // The experts of the MUL_MAT_ID at `node`, first of its layer, are known. Only single tokens are
   // predicted for: more route to most experts anyway. REQUIRES: nothing is pending in the runner.
   void on_routing(int node, std::span<const int32_t> experts, int64_t tokens);
-  // Nothing needs the drive before the next routing is known.
+  // Starts guesses as far as the drive has room. Called before each wait and each computation.
   void read_ahead();
   // Drops what was proposed, and its leases.
   void forget();
@@ -55,7 +56,7 @@ class ExpertPrefetch {
   std::vector<int32_t> ranked_;         // for the next layer
   std::vector<Guess> proposed_;         // the likeliest first
   size_t issued_ = 0;                   // of proposed_
-  std::vector<Lease> kept_;             // likely, and there: guesses must not take their slots
+  std::vector<Lease> kept_;             // likely, and there or read: the policy may not know yet
   uint32_t in_flight_max_;
   uint64_t recent_guesses_ = 0;
   uint64_t recent_used_ = 0;

@@ -223,6 +223,7 @@ Status ExpertStep::compute_on_arrival(int i, const PooledTensor& pooled) {
   waiting_ = routing_.experts;
   while (!waiting_.empty()) {
     group_.clear();
+    prefetch_.read_ahead();
     int64_t rows = 0;
     size_t kept = 0;
     for (size_t k = 0; k < waiting_.size(); ++k) {

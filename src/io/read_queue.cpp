@@ -255,6 +255,12 @@ std::optional<LoadResult> ReadQueue::take(bool wait) {
 
 size_t ReadQueue::outstanding() const { return impl_->by_key.size(); }
 bool ReadQueue::demand_idle() const { return impl_->demand_unfinished == 0; }
+bool ReadQueue::has_room() const {
+  for (const List& list : impl_->queued) {
+    if (list.first != kNone) return false;
+  }
+  return impl_->device.in_flight() < impl_->device.depth();
+}
 const ReadQueueStats& ReadQueue::stats() const { return impl_->stats; }
 
 }  // namespace hypura

@@ -71,6 +71,7 @@ class ReadQueue {
 
   size_t outstanding() const;  // submitted, result not yet taken
   bool demand_idle() const;    // no demand load queued or in flight
+  bool has_room() const;       // every load was started, and the device takes more
   const ReadQueueStats& stats() const;
 
  private:
