@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "backend/expert_predictor.h"
 
 namespace hypura {
@@ -7,19 +9,27 @@ class CoactivationPredictor final : public ExpertPredictor {
  public:
   explicit CoactivationPredictor(Coactivation& table) : table_(table) {}
 
-  const char* name() const override { return "coactivation"; }
-
   void predict(const RoutingStep& step, std::vector<int32_t>& ranked) override {
+    ranked.clear();
+    if (!knows(step.layer, step.experts)) return;
     const size_t count = static_cast<size_t>(step.graph->nodes[step.next_node]->src[2]->ne[0]);
     table_.rank(step.layer, step.experts, count, ranked);
   }
 
   void observe(uint32_t layer, std::span<const int32_t> experts,
                std::span<const int32_t> next) override {
-    table_.observe(layer, experts, next);
+    if (knows(layer, experts) && knows(layer, next)) table_.observe(layer, experts, next);
   }
 
  private:
+  // Some models have layers with other experts than they state; those are not in the table.
+  bool knows(uint32_t layer, std::span<const int32_t> experts) const {
+    return layer < table_.layers() &&
+           std::all_of(experts.begin(), experts.end(), [&](int32_t expert) {
+             return static_cast<uint32_t>(expert) < table_.experts();
+           });
+  }
+
   Coactivation& table_;
 };
 

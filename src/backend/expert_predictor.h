@@ -24,7 +24,6 @@ struct RoutingStep {
 class ExpertPredictor {
  public:
   virtual ~ExpertPredictor() = default;
-  virtual const char* name() const = 0;
   // The likeliest first; empty if it cannot tell. REQUIRES: nothing is pending in the runner.
   virtual void predict(const RoutingStep& step, std::vector<int32_t>& ranked) = 0;
   // `next` followed the experts of `layer`.

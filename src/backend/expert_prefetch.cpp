@@ -8,11 +8,10 @@
 namespace hypura {
 namespace {
 
-// Reads in flight for guesses. A right one that comes late was only asked for early; a wrong one
-// that is still under way holds up those that are waited for. So the bound grows while all are
-// right, and shrinks by every wrong one that did not arrive in time.
-constexpr uint32_t kInFlightFirst = 3;
-constexpr uint32_t kInFlightMax = 24;
+// Guesses for one layer. A right one that comes late was only asked for early; a wrong one holds up
+// those that are waited for. So the bound grows while all are right, and shrinks by every wrong one.
+constexpr uint32_t kGuessesFirst = 3;
+constexpr uint32_t kGuessesMax = 24;
 
 // A predictor that is wrong too often loses slots that would have hit: it rests for a while.
 constexpr uint64_t kJudgedGuesses = 256;
@@ -27,7 +26,7 @@ constexpr uint64_t kPoolShares = 2;
 ExpertPrefetch::ExpertPrefetch(Residency& residency, std::unique_ptr<ExpertPredictor> predictor)
     : residency_(residency),
       predictor_(std::move(predictor)),
-      in_flight_max_(kInFlightFirst) {}
+      guesses_max_(kGuessesFirst) {}
 
 void ExpertPrefetch::begin(const ggml_cgraph* graph) {
   graph_ = graph;
@@ -63,7 +62,7 @@ void ExpertPrefetch::on_routing(int node, std::span<const int32_t> experts, int6
 void ExpertPrefetch::read_ahead() {
   if (issued_ == proposed_.size()) return;
   Reader& reader = residency_.reader();
-  const size_t end = std::min<size_t>(proposed_.size(), in_flight_max_);
+  const size_t end = std::min<size_t>(proposed_.size(), guesses_max_);
   reader.pump();
   for (; issued_ < end && reader.has_room(); ++issued_) {
     const Guess& guess = proposed_[issued_];
@@ -98,14 +97,11 @@ void ExpertPrefetch::settle(std::span<const int32_t> experts) {
   stats_.used += used;
   recent_guesses_ += issued_;
   recent_used_ += used;
-  if (issued_ > 0) {
-    residency_.reader().pump();
-    const bool in_time = residency_.reader().idle();
-    const uint32_t wrong = static_cast<uint32_t>(issued_ - used);
-    if (wrong == 0 && issued_ == in_flight_max_) {
-      in_flight_max_ = std::min(in_flight_max_ + 1, kInFlightMax);
-    }
-    if (wrong > 0 && !in_time) in_flight_max_ = std::max(in_flight_max_, wrong + 1) - wrong;
+  const uint32_t wrong = static_cast<uint32_t>(issued_ - used);
+  if (wrong > 0) {
+    guesses_max_ = std::max(guesses_max_, wrong + 1) - wrong;
+  } else if (issued_ == guesses_max_) {
+    guesses_max_ = std::min(guesses_max_ + 1, kGuessesMax);
   }
   forget();
 }

@@ -17,7 +17,7 @@ struct PrefetchStats {
 
 // Reads experts that the next MoE layer will probably want, while the drive would idle: from the
 // last read of one layer to the ids of the next. A guess is read only when all that is waited for
-// was started and the drive takes more; wrong ones reduce how many are in flight, so that they delay
+// was started and the drive takes more; wrong ones reduce how many there are, so that they delay
 // little.
 // Without a predictor it does nothing. Used by the walk's thread.
 class ExpertPrefetch {
@@ -57,7 +57,7 @@ class ExpertPrefetch {
   std::vector<Guess> proposed_;         // the likeliest first
   size_t issued_ = 0;                   // of proposed_
   std::vector<Lease> kept_;             // likely, and there or read: the policy may not know yet
-  uint32_t in_flight_max_;
+  uint32_t guesses_max_;                // for one layer
   uint64_t recent_guesses_ = 0;
   uint64_t recent_used_ = 0;
   uint32_t paused_ = 0;                 // layers to go without guessing

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "backend/routing_ids.h"
 #include "base/check.h"
 
 namespace hypura {
@@ -14,15 +15,6 @@ namespace {
 // How far ahead the projections of the same experts are looked for; gate, up and down are at most
 // a dozen nodes apart.
 constexpr int kSiblingNodes = 64;
-
-int32_t id_at(const ggml_tensor* ids, int64_t choice, int64_t token) {
-  int32_t id = 0;
-  std::memcpy(&id,
-              static_cast<const std::byte*>(ids->data) + static_cast<size_t>(choice) * ids->nb[0] +
-                  static_cast<size_t>(token) * ids->nb[1],
-              sizeof id);
-  return id;
-}
 
 void set_contiguous(ggml_tensor* tensor, int64_t ne0, int64_t ne1, int64_t ne2) {
   tensor->ne[0] = ne0;

@@ -12,8 +12,6 @@ class RouterPredictor final : public ExpertPredictor {
   RouterPredictor(Residency& residency, NodeRunner& runner)
       : residency_(residency), runner_(runner) {}
 
-  const char* name() const override { return "router"; }
-
   void predict(const RoutingStep& step, std::vector<int32_t>& ranked) override {
     ranked.clear();
     const ggml_tensor* input = step.graph->nodes[step.node]->src[1];

@@ -122,6 +122,11 @@ Status Engine::choose_path() {
                               index_->info().expert_count))
         .suggest("--mode experts, or auto");
   }
+  if (!has_experts && (options_.prefetch == PrefetchMode::router ||
+                       options_.prefetch == PrefetchMode::coactivation)) {
+    return Status(StatusCode::invalid_argument, "--prefetch: this model has no experts")
+        .suggest("--prefetch auto, or off");
+  }
   const bool asked = options_.mode == Mode::experts || options_.mode == Mode::dense;
   const bool least = options_.ram_budget.kind == RamBudget::Kind::minimum;
   if (options_.mode == Mode::resident && (least || !options_.ram_budget.is_explicit())) {

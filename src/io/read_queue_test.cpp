@@ -15,32 +15,19 @@ namespace {
 
 constexpr uint32_t kBlock = kReadAlignment;
 
-// Passes everything on, and keeps what was asked for.
-class RecordingDevice final : public BlockDevice {
+// Keeps what was asked for.
+class RecordingDevice final : public ForwardingDevice {
  public:
-  explicit RecordingDevice(const SimOptions& options) : device_(make_sim_device(options)) {}
+  using ForwardingDevice::ForwardingDevice;
 
-  const char* name() const override { return device_->name(); }
-  Result<FileId> open(const std::string& path) override { return device_->open(path); }
-  uint64_t file_bytes(FileId file) const override { return device_->file_bytes(file); }
-  bool is_direct(FileId file) const override { return device_->is_direct(file); }
-  uint32_t alignment() const override { return device_->alignment(); }
-  uint32_t depth() const override { return device_->depth(); }
-  uint32_t in_flight() const override { return device_->in_flight(); }
   void submit(std::span<const ReadRequest> requests) override {
     ++submits;
     asked.insert(asked.end(), requests.begin(), requests.end());
-    device_->submit(requests);
-  }
-  size_t reap(std::span<ReadResult> results, bool wait) override {
-    return device_->reap(results, wait);
+    ForwardingDevice::submit(requests);
   }
 
   int submits = 0;
   std::vector<ReadRequest> asked;
-
- private:
-  std::unique_ptr<BlockDevice> device_;
 };
 
 // A file, a device that answers in order, one buffer a key.

@@ -9,14 +9,18 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <random>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "io/block_device.h"
 #include "io/read_attempt.h"
+#include "io/sim_device.h"
 
 namespace hypura {
 
@@ -77,6 +81,27 @@ class TempFile {
  private:
   std::string path_;
   std::vector<std::byte> content_;
+};
+
+// Passes everything on to a simulated device; tests override what they watch.
+class ForwardingDevice : public BlockDevice {
+ public:
+  explicit ForwardingDevice(const SimOptions& options) : device_(make_sim_device(options)) {}
+
+  const char* name() const override { return device_->name(); }
+  Result<FileId> open(const std::string& path) override { return device_->open(path); }
+  uint64_t file_bytes(FileId file) const override { return device_->file_bytes(file); }
+  bool is_direct(FileId file) const override { return device_->is_direct(file); }
+  uint32_t alignment() const override { return device_->alignment(); }
+  uint32_t depth() const override { return device_->depth(); }
+  uint32_t in_flight() const override { return device_->in_flight(); }
+  void submit(std::span<const ReadRequest> requests) override { device_->submit(requests); }
+  size_t reap(std::span<ReadResult> results, bool wait) override {
+    return device_->reap(results, wait);
+  }
+
+ private:
+  std::unique_ptr<BlockDevice> device_;
 };
 
 }  // namespace hypura

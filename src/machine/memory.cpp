@@ -14,6 +14,7 @@
 #endif
 
 #include "base/units.h"
+#include "machine/count_file.h"
 
 namespace hypura {
 namespace {
@@ -48,17 +49,6 @@ std::optional<uint64_t> number_in(const std::string& path) {
   return file >> value ? std::optional(value) : std::nullopt;
 }
 
-// The value of a "key 123" line.
-uint64_t stat_in(const std::string& path, const std::string& key) {
-  std::ifstream file(path);
-  std::string name;
-  uint64_t value = 0;
-  while (file >> name >> value) {
-    if (name == key) return value;
-  }
-  return 0;
-}
-
 struct GroupFiles {
   const char* limit;
   const char* usage;
@@ -76,7 +66,7 @@ uint64_t group_headroom(const std::string& mount, std::string path, const GroupF
     const std::optional<uint64_t> limit = number_in(directory + files.limit);  // "max" is no number
     const std::optional<uint64_t> usage = number_in(directory + files.usage);
     if (limit && usage) {
-      const uint64_t droppable = stat_in(directory + "memory.stat", files.inactive_file);
+      const uint64_t droppable = count_in(directory + "memory.stat", files.inactive_file);
       const uint64_t used = *usage - std::min(*usage, droppable);
       headroom = std::min(headroom, *limit - std::min(*limit, used));
     }

@@ -11,7 +11,7 @@
 #include <fstream>
 #include <thread>
 
-#include "base/units.h"
+#include "machine/count_file.h"
 
 namespace hypura {
 namespace {
@@ -21,17 +21,6 @@ bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0;
 Status no_group(const std::string& path) {
   return Status(StatusCode::failed,
                 fmt::format("cannot make the memory group {}: {}", path, std::strerror(errno)));
-}
-
-// The value of a "KEY 123" line.
-uint64_t count_in(const std::string& path, const std::string& key) {
-  std::ifstream file(path);
-  std::string name;
-  uint64_t value = 0;
-  while (file >> name >> value) {
-    if (name == key) return value;
-  }
-  return 0;
 }
 
 }  // namespace

@@ -13,30 +13,23 @@ namespace {
 
 // One read after the other, each in kReadNs of its own clock, whatever its size; none is ready
 // before somebody waits.
-class SerialDevice final : public BlockDevice {
+class SerialDevice final : public ForwardingDevice {
  public:
   static constexpr uint64_t kReadNs = 500'000;
 
-  explicit SerialDevice(uint32_t depth) : device_(make_sim_device({.depth = depth})) {}
+  explicit SerialDevice(uint32_t depth) : ForwardingDevice({.depth = depth}) {}
 
-  const char* name() const override { return "serial"; }
-  Result<FileId> open(const std::string& path) override { return device_->open(path); }
-  uint64_t file_bytes(FileId file) const override { return device_->file_bytes(file); }
-  bool is_direct(FileId file) const override { return device_->is_direct(file); }
-  uint32_t alignment() const override { return device_->alignment(); }
-  uint32_t depth() const override { return device_->depth(); }
-  uint32_t in_flight() const override { return device_->in_flight(); }
   void submit(std::span<const ReadRequest> requests) override {
     for (const ReadRequest& request : requests) {
       offsets_.push_back(request.offset);
       ++reads_of_[{request.file.value, request.offset}];
     }
-    device_->submit(requests);
+    ForwardingDevice::submit(requests);
     in_flight_max_ = std::max(in_flight_max_, in_flight());
   }
   size_t reap(std::span<ReadResult> results, bool wait) override {
     if (!wait) return 0;
-    const size_t count = device_->reap(results, true);
+    const size_t count = ForwardingDevice::reap(results, true);
     for (size_t i = 0; i < count; ++i) delivered_ += results[i].bytes;
     now_ns_ += count * kReadNs;
     return count;
@@ -50,7 +43,6 @@ class SerialDevice final : public BlockDevice {
   const std::map<std::pair<uint32_t, uint64_t>, int>& reads_of() const { return reads_of_; }
 
  private:
-  std::unique_ptr<BlockDevice> device_;
   uint64_t now_ns_ = 0;
   uint64_t delivered_ = 0;
   uint32_t in_flight_max_ = 0;

@@ -22,6 +22,7 @@
 #include "base/check.h"
 #include "base/units.h"
 #include "io/sim_device.h"
+#include "io/test_support.h"
 #include "model/gguf_bytes_for_test.h"
 #include "model/model_index.h"
 #include "residency/reader.h"
@@ -108,26 +109,17 @@ class DrawnModel {
 };
 
 // A simulated device that gives up on a test that never stops looking at it.
-class BoundedDevice final : public BlockDevice {
+class BoundedDevice final : public ForwardingDevice {
  public:
-  explicit BoundedDevice(const SimOptions& options) : device_(make_sim_device(options)) {}
+  using ForwardingDevice::ForwardingDevice;
 
-  const char* name() const override { return device_->name(); }
-  Result<FileId> open(const std::string& path) override { return device_->open(path); }
-  uint64_t file_bytes(FileId file) const override { return device_->file_bytes(file); }
-  bool is_direct(FileId file) const override { return device_->is_direct(file); }
-  uint32_t alignment() const override { return device_->alignment(); }
-  uint32_t depth() const override { return device_->depth(); }
-  uint32_t in_flight() const override { return device_->in_flight(); }
-  void submit(std::span<const ReadRequest> requests) override { device_->submit(requests); }
   size_t reap(std::span<ReadResult> results, bool wait) override {
     HYPURA_CHECK(++looks_ < kLooksMax);
-    return device_->reap(results, wait);
+    return ForwardingDevice::reap(results, wait);
   }
 
  private:
   static constexpr uint64_t kLooksMax = 1'000'000;
-  std::unique_ptr<BlockDevice> device_;
   uint64_t looks_ = 0;
 };
 

@@ -1,6 +1,7 @@
 """Experts read ahead of their router: guesses are made, mostly right, and change no token."""
 
 import os
+import shutil
 import unittest
 
 import support
@@ -21,6 +22,36 @@ class Prefetch(support.TestCase):
                 self.assertEqual(answer["token_ids"], without["token_ids"])
                 self.assertGreater(answer["prefetch_guesses"], 20)
                 self.assertGreater(answer["prefetch_used"] / answer["prefetch_guesses"], 0.5)
+
+    def test_a_model_without_experts_refuses(self):
+        archs = support.architectures()
+        if archs is None:
+            self.skipTest("test-llama-archs is missing")
+        self.addCleanup(shutil.rmtree, archs, ignore_errors=True)
+        dense = next(archs.glob("*llama*dense*.gguf"), None) or next(archs.glob("*gpt2*.gguf"))
+        for predictor in ("router", "coactivation"):
+            outcome = support.hypura("run", dense, "-p", "hi", "-n", 1, "--prefetch", predictor)
+            self.assert_error(outcome, support.USAGE)
+            self.assertIn("no experts", outcome.stderr)
+
+    def test_every_architecture_with_experts(self):
+        """Layers may have other experts than the model states: no crash, the same tokens."""
+        archs = support.architectures()
+        if archs is None:
+            self.skipTest("test-llama-archs is missing")
+        self.addCleanup(shutil.rmtree, archs, ignore_errors=True)
+        seen = 0
+        for model in sorted(archs.glob("*moe*.gguf")):
+            ran = [support.hypura("run", model, "-p", "hello there", "-n", 6, "--temp", 0, "-t", 1,
+                                  "--mode", "experts", "--ram-budget", "110%", "--ctx", 64,
+                                  "--prefetch", predictor, "--json",
+                                  env={**os.environ, "XDG_CACHE_HOME": str(self.folder)})
+                   for predictor in ("off", "coactivation")]
+            self.assertEqual(ran[0].returncode, ran[1].returncode, f"{ran[0]}\n{ran[1]}")
+            if ran[0].returncode == support.DONE:
+                self.assertEqual(ran[0].json()["token_ids"], ran[1].json()["token_ids"], model.name)
+                seen += 1
+        self.assertGreater(seen, 10)
 
     def test_coactivation_is_kept(self):
         first = self.run_with("coactivation")
