@@ -11,6 +11,10 @@
 namespace hypura {
 namespace {
 
+// Bytes of weights, times tokens, that compute between two looks at the drive: 0.8 ms at 20 GB/s,
+// against 15 us that the cut costs.
+constexpr uint64_t kUnwatchedWork = 16 << 20;
+
 // A view made before its weight was resident still points to where the weight was not.
 void follow_weight(ggml_tensor* source) {
   if (source->view_src == nullptr) return;
@@ -100,7 +104,7 @@ Status GraphWalk::visit(int i) {
     weight = found;
     position = k;
   }
-  if (weight == nullptr) return Status();
+  if (weight == nullptr) return keep_reading(i);
 
   const ggml_tensor* source = node->src[position];
   const Home home = residency_.home(weight->id);
@@ -116,6 +120,21 @@ Status GraphWalk::visit(int i) {
     }
   }
   return visit_whole(i, position, *weight);
+}
+
+// Pinned weights compute for milliseconds: in between, the reads that finished are collected and the
+// next ones started. Cut in front of a matrix product only, as streamed ones are.
+Status GraphWalk::keep_reading(int i) {
+  const ggml_tensor* node = graph_->nodes[i];
+  if (node->op != GGML_OP_MUL_MAT || residency_.reader().idle()) return Status();
+  const uint64_t work = ggml_nbytes(node->src[0]) * static_cast<uint64_t>(node->ne[1]);
+  if (unwatched_work_ + work > kUnwatchedWork) {
+    if (Status status = runner_.flush(i); !status.ok()) return status;
+    residency_.reader().pump();
+    unwatched_work_ = 0;
+  }
+  unwatched_work_ += work;
+  return Status();
 }
 
 // The ids of node `i` are computed and recorded. Adapters have experts of their own, which follow

@@ -56,6 +56,7 @@ class GraphWalk {
   Status visit_matmul(int i, TensorId tensor);
   Status visit_single_piece(int i, TensorId tensor);
   Status visit_whole(int i, int position, const Weight& weight);
+  Status keep_reading(int i);
 
   const StreamedModel* model_;
   Residency& residency_;
@@ -65,6 +66,7 @@ class GraphWalk {
   RowStep rows_;
   RoutingTap tap_;
   std::vector<DenseRing::PieceLease> pieces_;  // in use by the pending run
+  uint64_t unwatched_work_ = 0;  // since the drive was looked after
   ggml_cgraph* graph_ = nullptr;
   Status error_;
   WalkStats stats_;

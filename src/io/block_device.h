@@ -63,7 +63,7 @@ class BlockDevice {
 inline constexpr uint32_t kDeviceDepthMax = 4096;
 
 struct BlockDeviceOptions {
-  uint32_t depth = 8;      // 1 .. kDeviceDepthMax; what lies outside is clamped
+  uint32_t depth = 32;     // 1 .. kDeviceDepthMax; what lies outside is clamped
   bool direct = true;       // false: always through the page cache
   bool allow_uring = true;  // false: the pread pool
 };

@@ -69,6 +69,7 @@ struct ReadQueue::Impl {
   BlockDevice& device;
   const uint32_t alignment;
   const uint32_t chunk_bytes;
+  const uint32_t demand_max;
 
   // All memory is taken here, once.
   std::vector<Record> records;
@@ -79,7 +80,7 @@ struct ReadQueue::Impl {
 
   std::array<List, 2> queued;  // by ReadClass
   List finished;
-  size_t demand_unfinished = 0;
+  uint32_t demand_in_flight = 0;  // chunks
   ReadQueueStats stats;
 };
 
@@ -88,11 +89,13 @@ ReadQueue::Impl::Impl(BlockDevice& block_device, const ReadQueueOptions& options
       alignment(block_device.alignment()),
       chunk_bytes(static_cast<uint32_t>(
           round_up(std::min(options.chunk_bytes, kChunkBytesMax), block_device.alignment()))),
+      demand_max(options.demand_max),
       records(options.loads_max),
       by_key(options.loads_max),
       results(block_device.depth()) {
   HYPURA_CHECK(options.loads_max > 0);
   HYPURA_CHECK(options.chunk_bytes > 0);
+  HYPURA_CHECK(options.demand_max > 0);
   free.reserve(options.loads_max);
   for (uint32_t i = options.loads_max; i > 0; --i) free.push_back(i - 1);
   requests.reserve(block_device.depth());
@@ -104,17 +107,21 @@ void ReadQueue::Impl::promote(uint32_t index) {
   if (record.queued) remove(class_list(record), records, index);
   record.load.read_class = ReadClass::demand;
   if (record.queued) append(class_list(record), records, index);
-  ++demand_unfinished;
+  demand_in_flight += record.in_flight;
 }
 
-// Submits chunks until the device is full, in one call.
+// Submits what demand reads may have in flight, or, once all of those were started, prefetches until
+// the device is full; in one call.
 void ReadQueue::Impl::fill() {
   const uint32_t room = device.depth() - device.in_flight();
+  const List& demands = queued[static_cast<size_t>(ReadClass::demand)];
+  const List& prefetches = queued[static_cast<size_t>(ReadClass::prefetch)];
   requests.clear();
-  for (List& list : queued) {
-    while (requests.size() < room && list.first != kNone) {
-      requests.push_back(next_chunk(list.first));
-    }
+  while (requests.size() < room && demands.first != kNone && demand_in_flight < demand_max) {
+    requests.push_back(next_chunk(demands.first));
+  }
+  while (requests.size() < room && demands.first == kNone && prefetches.first != kNone) {
+    requests.push_back(next_chunk(prefetches.first));
   }
   if (!requests.empty()) device.submit(requests);
 }
@@ -129,6 +136,7 @@ ReadRequest ReadQueue::Impl::next_chunk(uint32_t index) {
   record.next = end;
   record.started = true;
   ++record.in_flight;
+  if (load.read_class == ReadClass::demand) ++demand_in_flight;
   if (end == record.end) {
     remove(class_list(record), records, index);
     record.queued = false;
@@ -151,6 +159,7 @@ void ReadQueue::Impl::complete_chunk(const ReadResult& result) {
   Record& record = records[index];
   HYPURA_CHECK(record.in_flight > 0);
   --record.in_flight;
+  if (record.load.read_class == ReadClass::demand) --demand_in_flight;
   ++stats.reads;
   stats.bytes_delivered += result.bytes;
   if (!result.status.ok() && record.status.ok()) {
@@ -164,7 +173,6 @@ void ReadQueue::Impl::complete_chunk(const ReadResult& result) {
 void ReadQueue::Impl::finish(uint32_t index) {
   Record& record = records[index];
   record.finished = true;
-  if (record.load.read_class == ReadClass::demand) --demand_unfinished;
   ++stats.loads;
   if (!record.status.ok()) ++stats.failures;
   append(finished, records, index);
@@ -207,28 +215,11 @@ bool ReadQueue::submit(const Load& load) {
   record.queued = true;
   append(q.class_list(record), q.records, index);
   q.by_key.insert(load.key, index);
-  if (load.read_class == ReadClass::demand) ++q.demand_unfinished;
   return true;
 }
 
 void ReadQueue::promote(uint64_t key) {
   if (const std::optional<uint32_t> index = impl_->by_key.find(key)) impl_->promote(*index);
-}
-
-size_t ReadQueue::drop_prefetches() {
-  Impl& q = *impl_;
-  List& prefetches = q.queued[static_cast<size_t>(ReadClass::prefetch)];
-  size_t dropped = 0;
-  for (uint32_t index = prefetches.first; index != kNone;) {
-    const uint32_t next = q.records[index].list_next;
-    if (!q.records[index].started) {
-      remove(prefetches, q.records, index);
-      q.release(index);
-      ++dropped;
-    }
-    index = next;
-  }
-  return dropped;
 }
 
 void ReadQueue::pump() {
@@ -254,12 +245,11 @@ std::optional<LoadResult> ReadQueue::take(bool wait) {
 }
 
 size_t ReadQueue::outstanding() const { return impl_->by_key.size(); }
-bool ReadQueue::demand_idle() const { return impl_->demand_unfinished == 0; }
 bool ReadQueue::has_room() const {
   for (const List& list : impl_->queued) {
     if (list.first != kNone) return false;
   }
-  return impl_->device.in_flight() < impl_->device.depth();
+  return impl_->device.in_flight() < std::min(impl_->device.depth(), impl_->demand_max);
 }
 const ReadQueueStats& ReadQueue::stats() const { return impl_->stats; }
 

@@ -58,7 +58,6 @@ class ReadQueueTest : public testing::Test {
       keys.push_back(result->key);
     }
     EXPECT_EQ(queue_->outstanding(), 0u);
-    EXPECT_TRUE(queue_->demand_idle());
     return keys;
   }
 
@@ -77,7 +76,6 @@ TEST_F(ReadQueueTest, DemandGoesFirstThenFirstComeFirstServed) {
   start(1, {});
   for (const uint64_t key : {1, 2, 3}) EXPECT_TRUE(queue_->submit(load(key, kPrefetch)));
   for (const uint64_t key : {4, 5}) EXPECT_TRUE(queue_->submit(load(key, kDemand)));
-  EXPECT_FALSE(queue_->demand_idle());
   EXPECT_EQ(queue_->outstanding(), 5u);
   EXPECT_EQ(take_all(), (Keys{4, 5, 1, 2, 3}));
 }
@@ -93,9 +91,7 @@ TEST_F(ReadQueueTest, DemandOvertakesAStartedPrefetch) {
 TEST_F(ReadQueueTest, PromotesWhatSomeoneWaitsFor) {
   start(1, {});
   for (const uint64_t key : {1, 2, 3, 4}) EXPECT_TRUE(queue_->submit(load(key, kPrefetch)));
-  EXPECT_TRUE(queue_->demand_idle());
   queue_->promote(3);
-  EXPECT_FALSE(queue_->demand_idle());
   EXPECT_TRUE(queue_->submit(load(4, kDemand)));    // promotes too
   EXPECT_TRUE(queue_->submit(load(3, kPrefetch)));  // does not demote
   queue_->promote(99);                              // unknown
@@ -103,27 +99,35 @@ TEST_F(ReadQueueTest, PromotesWhatSomeoneWaitsFor) {
   EXPECT_EQ(take_all(), (Keys{3, 4, 1, 2}));
 }
 
-TEST_F(ReadQueueTest, APromotedLoadInFlightIsDemand) {
-  start(1, {});
-  EXPECT_TRUE(queue_->submit(load(1, kPrefetch)));
+TEST_F(ReadQueueTest, OnlySoManyDemandReadsAreInFlight) {
+  start(8, {.demand_max = 2});
+  EXPECT_TRUE(queue_->submit(load(9, kPrefetch)));
+  for (const uint64_t key : {1, 2, 3}) EXPECT_TRUE(queue_->submit(load(key, kDemand)));
   queue_->pump();
-  EXPECT_TRUE(queue_->demand_idle());
-  queue_->promote(1);
-  EXPECT_FALSE(queue_->demand_idle());
-  EXPECT_EQ(queue_->drop_prefetches(), 0u);
-  EXPECT_EQ(take_all(), (Keys{1}));
+  EXPECT_EQ(device_->in_flight(), 2u);
+  EXPECT_FALSE(queue_->has_room());
+  EXPECT_EQ(take_all(), (Keys{1, 2, 3, 9}));
+  EXPECT_TRUE(queue_->has_room());
 }
 
-TEST_F(ReadQueueTest, DropsOnlyPrefetchesThatHaveNotStarted) {
-  start(1, {.chunk_bytes = kBlock});
-  EXPECT_TRUE(queue_->submit(load(1, kPrefetch, 3 * kBlock)));
-  queue_->pump();  // one chunk of 1 starts
-  for (const uint64_t key : {2, 3}) EXPECT_TRUE(queue_->submit(load(key, kPrefetch)));
-  EXPECT_TRUE(queue_->submit(load(4, kDemand)));
-  EXPECT_EQ(queue_->drop_prefetches(), 2u);
-  EXPECT_EQ(queue_->outstanding(), 2u);
-  EXPECT_TRUE(queue_->submit(load(2, kPrefetch)));  // its record is free again
-  EXPECT_EQ(take_all(), (Keys{4, 1, 2}));
+TEST_F(ReadQueueTest, PrefetchesFillTheDevice) {
+  start(8, {.demand_max = 2});
+  for (uint64_t key = 0; key < 9; ++key) EXPECT_TRUE(queue_->submit(load(key, kPrefetch)));
+  queue_->pump();
+  EXPECT_EQ(device_->in_flight(), 8u);
+  EXPECT_EQ(take_all().size(), 9u);
+}
+
+TEST_F(ReadQueueTest, APromotedLoadInFlightIsDemand) {
+  start(8, {.demand_max = 1});
+  EXPECT_TRUE(queue_->submit(load(1, kPrefetch)));
+  queue_->pump();
+  queue_->promote(1);
+  EXPECT_TRUE(queue_->submit(load(2, kDemand)));
+  EXPECT_TRUE(queue_->submit(load(3, kPrefetch)));
+  queue_->pump();
+  EXPECT_EQ(device_->in_flight(), 1u);
+  EXPECT_EQ(take_all(), (Keys{1, 2, 3}));
 }
 
 TEST_F(ReadQueueTest, RefusesMoreThanLoadsMax) {
@@ -236,7 +240,9 @@ class Storm {
                                             .latency_spike = 0.05}})),
         file_id_(*device_->open(file.path())),
         loads_max_(1 + below(kKeys)),
-        queue_(*device_, {.chunk_bytes = kBlock * (1 + below(4)), .loads_max = loads_max_}) {
+        queue_(*device_, {.chunk_bytes = kBlock * (1 + below(4)),
+                          .loads_max = loads_max_,
+                          .demand_max = 1 + below(8)}) {
     for (AlignedBuffer& buffer : buffers_) buffer.fill(kCanary);
   }
 
@@ -245,7 +251,6 @@ class Storm {
     while (std::optional<LoadResult> result = queue_.take(true)) check(*result);
     EXPECT_TRUE(wanted_.empty());
     EXPECT_EQ(queue_.outstanding(), 0u);
-    EXPECT_TRUE(queue_.demand_idle());
     EXPECT_EQ(device_->in_flight(), 0u);
     for (const AlignedBuffer& buffer : buffers_) EXPECT_TRUE(buffer.all(kCanary));
   }
@@ -259,19 +264,15 @@ class Storm {
 
   void act() {
     const uint64_t key = below(kKeys);
-    switch (below(8)) {
+    switch (below(7)) {
       case 0:
         queue_.promote(key);
-        if (wanted_.contains(key)) wanted_[key].read_class = kDemand;
         break;
       case 1:
-        drop();
-        break;
-      case 2:
         queue_.pump();
         break;
+      case 2:
       case 3:
-      case 4:
         if (std::optional<LoadResult> result = queue_.take(below(2) == 0)) check(*result);
         break;
       default:
@@ -290,16 +291,6 @@ class Storm {
     const bool taken = queue_.submit(load);
     EXPECT_EQ(taken, known || wanted_.size() < loads_max_);
     if (taken && !known) wanted_[key] = load;
-    if (known && load.read_class == kDemand) wanted_[key].read_class = kDemand;
-  }
-
-  // Of the prefetches, those that had not started vanish: a started one's buffer shows 0xA5.
-  void drop() {
-    const size_t dropped = queue_.drop_prefetches();
-    const size_t gone = std::erase_if(wanted_, [this](const auto& entry) {
-      return entry.second.read_class == kPrefetch && buffers_[entry.first].all(kCanary);
-    });
-    EXPECT_EQ(gone, dropped);
   }
 
   void check(const LoadResult& result) {

@@ -82,7 +82,7 @@ Result<RawRead> RawBandwidth::measure(uint64_t bytes, const std::atomic<bool>* s
     const uint32_t slot = free_.back();
     free_.pop_back();
     reader_.submit(0, slot, chunk, memory_.data() + uint64_t{slot} * kReadChunkBytes,
-                   ReadClass::demand);
+                   ReadClass::prefetch);
     reader_.pump();
     asked += chunk.bytes;
   }
