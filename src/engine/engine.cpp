@@ -12,6 +12,7 @@
 #include "engine/coactivation_file.h"
 #include "engine/llama_log.h"
 #include "engine/sampler.h"
+#include "engine/speed_probe.h"
 #include "machine/memory.h"
 #include "plan/placement.h"
 
@@ -24,6 +25,9 @@ constexpr uint64_t kProcessBasePerMetadata = 3;
 // Repacking while the file is mapped holds weights twice for a while; a tighter budget reads them
 // straight into their buffers.
 constexpr uint64_t kMappedRepackFactor = 2;
+
+// Below this the ring is as small as it gets, and measuring would need more memory than it decides on.
+constexpr uint64_t kMeasuredBudget = 4 * kSpeedProbeBytes;
 
 // A longer context is used when asked for: its KV cache takes memory from the weights.
 constexpr uint64_t kContextMax = 8192;
@@ -303,6 +307,13 @@ Status Engine::place_weights() {
   input.weight_budget = plan_.budget_bytes - plan_.fixed_bytes;
   Result<Layout> layout = place(*index_, input);
   if (!layout.ok()) return layout.status();
+  device_ = options_.make_device ? options_.make_device() : make_block_device({});
+  if (layout->ring_bytes > 0 && input.weight_budget >= kMeasuredBudget) {
+    plan_.speeds = measure_speeds(*index_, *layout, *device_, context_params_.n_threads);
+    input.speeds = plan_.speeds;
+    layout = place(*index_, input);
+    if (!layout.ok()) return layout.status();
+  }
 
   plan_.mode = mode_of(*layout);
   plan_.pinned_bytes = 0;
@@ -320,7 +331,6 @@ Status Engine::place_weights() {
     }
   }
 
-  device_ = options_.make_device ? options_.make_device() : make_block_device({});
   Result<std::unique_ptr<Residency>> residency =
       Residency::create(*index_, *std::move(layout), *device_);
   if (!residency.ok()) return residency.status();

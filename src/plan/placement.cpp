@@ -24,7 +24,6 @@ constexpr uint64_t kPiecesPerModel = 64;
 // Shares of the dense weights that are tried: steps of 0.1 %.
 constexpr uint32_t kShares = 1024;
 constexpr uint32_t kRingSlotsMin = 3;
-constexpr uint32_t kRingSlots = 24;
 constexpr uint64_t kRingShare = 8;  // of the weight budget, at most
 constexpr uint32_t kRowSlotsMin = 64;
 constexpr uint32_t kRowSlotsMax = 512;
@@ -69,8 +68,14 @@ class Placer {
     build_pools(layout, 0);
     account(layout);
     HYPURA_CHECK(layout.total_bytes() <= input_.weight_budget);
-    widen_ring(layout);
+    const Layout narrow = layout;
+    widen_ring(layout, 0);
     pin_dense(layout);
+    if (layout.ring_bytes > 0) {
+      const uint64_t stretch_bytes = usual_stretch(layout);
+      widen_ring(layout = narrow, stretch_bytes);
+      pin_dense(layout);
+    }
     grow_pools(layout);
     pin_row_tensors(layout);
     return layout;
@@ -91,7 +96,8 @@ class Placer {
 
   Layout empty_layout() const;
   void add_row_cache(TensorHome& home, const TensorInfo& tensor) const;
-  void widen_ring(Layout& layout) const;
+  void widen_ring(Layout& layout, uint64_t stretch_bytes) const;
+  uint64_t usual_stretch(const Layout& layout) const;
   void pin_dense(Layout& layout) const;
   uint64_t pin_share(Layout& layout, uint32_t share) const;
   void grow_pools(Layout& layout) const;
@@ -206,9 +212,12 @@ void Placer::add_row_cache(TensorHome& home, const TensorInfo& tensor) const {
 }
 
 // A ring deep enough to read ahead of compute comes before pinned weights, within reason.
-void Placer::widen_ring(Layout& layout) const {
+void Placer::widen_ring(Layout& layout, uint64_t stretch_bytes) const {
+  if (layout.ring_bytes == 0) return;
   const uint64_t reasonable_bytes = input_.weight_budget / kRingShare;
-  while (layout.ring_bytes > 0 && layout.ring_slots < kRingSlots &&
+  const uint32_t wanted =
+      look_ahead_slots(input_.speeds, stretch_bytes, layout.ring_slot_bytes);
+  while (layout.ring_slots < wanted &&
          layout.ring_bytes + layout.ring_slot_bytes <= reasonable_bytes) {
     ++layout.ring_slots;
     account(layout);
@@ -217,6 +226,21 @@ void Placer::widen_ring(Layout& layout) const {
     account(layout);
     return;
   }
+}
+
+// Bytes of pinned dense weights between two streamed ones, on average, in the order of use. Room for
+// the longest stretch would cost as many bytes read for every token as it saves once.
+uint64_t Placer::usual_stretch(const Layout& layout) const {
+  uint64_t pinned_bytes = 0;
+  uint64_t stretches = 0;
+  bool in_stretch = false;
+  for (const TensorId id : dense_) {
+    const bool pinned = layout.homes[id.value].home == Home::pinned;
+    if (pinned) pinned_bytes += info(id).bytes;
+    if (pinned && !in_stretch) ++stretches;
+    in_stretch = pinned;
+  }
+  return stretches == 0 ? 0 : pinned_bytes / stretches;
 }
 
 // Pins as large a share of the dense weights as fits, every n-th tensor in the order of use. The

@@ -7,6 +7,7 @@
 #include "model/layout.h"
 #include "model/model_index.h"
 #include "model/tensor_use.h"
+#include "plan/look_ahead.h"
 
 namespace hypura {
 
@@ -15,6 +16,7 @@ struct PlacementInput {
   uint64_t weight_budget = 0;   // bytes for everything Layout counts
   uint32_t experts_used = 0;    // routed per token; 0 if the model has none
   uint64_t rows_per_graph = 0;  // most embedding rows one graph looks up
+  Speeds speeds;                // how far the ring reads ahead follows from them
 };
 
 // Gives every tensor a home within the budget, by one rule: what only serves whole is pinned; then

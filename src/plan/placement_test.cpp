@@ -439,6 +439,21 @@ TEST(Placement, MoreBudgetNeverPinsLess) {
   }
 }
 
+TEST(Placement, RingFollowsTheDriveAndTheStretchesBetweenStreamedWeights) {
+  Case model(64, 0, 0);
+  dense(model, 64);
+  const auto slots = [&](uint64_t budget, double drive) {
+    model.input().speeds = {.drive = drive, .compute = 1e6};
+    return model.place_in(budget)->ring_slots;
+  };
+  const uint64_t weights = model.index().info().weight_bytes;
+  EXPECT_LT(slots(weights / 2, 1e6), slots(weights / 2, 4e6));
+  // More is pinned: longer stretches.
+  EXPECT_LT(slots(weights / 2, 4e6), slots(weights * 3 / 4, 4e6));
+  model.input().speeds = {.drive = 1e9, .compute = 1};
+  EXPECT_EQ(model.place_in(model.plenty())->ring_bytes, 0u);
+}
+
 // Shapes, types and uses nobody thought of.
 TEST(Placement, DrawnModels) {
   for (uint32_t seed = 1; seed <= 60; ++seed) {

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "io/block_device.h"
+#include "model/layout.h"
+#include "model/model_index.h"
+#include "plan/look_ahead.h"
+
+namespace hypura {
+
+// How fast `device` reads the model and `threads` threads compute the type most of its streamed
+// weights have, measured in 0.1 s and kSpeedProbeBytes of memory. What cannot be measured stays 0: a
+// drive that fails will say so when it is read for real.
+inline constexpr uint64_t kSpeedProbeBytes = uint64_t{64} << 20;
+Speeds measure_speeds(const ModelIndex& index, const Layout& layout, BlockDevice& device,
+                      int threads);
+
+}  // namespace hypura
