@@ -107,9 +107,11 @@ std::string plan_text(const Engine& engine) {
     text += fmt::format("  {:<5} {:>10}  {}\n", tier, format_bytes(bytes), what);
   };
   row("RAM", plan.pinned_bytes,
-      fmt::format("weights that stay ({:.0f} % of the model)",
-                  percent(plan.pinned_bytes, plan.weight_bytes)));
-  if (plan.mode != Mode::resident) {
+      plan.mode == Mode::mapped
+          ? std::string("weights, as the file's pages in the system's cache, which just holds them")
+          : fmt::format("weights that stay ({:.0f} % of the model)",
+                        percent(plan.pinned_bytes, plan.weight_bytes)));
+  if (streams(plan.mode)) {
     std::string what = "slots for streamed weights";
     if (plan.expert_slices > 0) {
       what += fmt::format(", {} of {} expert slices ({:.0f} %)", plan.expert_slots,
@@ -120,7 +122,7 @@ std::string plan_text(const Engine& engine) {
   row("RAM", plan.fixed_bytes,
       fmt::format("KV cache {}, activations and buffers {}", format_bytes(plan.context.kv_bytes),
                   format_bytes(plan.fixed_bytes - plan.context.kv_bytes)));
-  if (plan.mode != Mode::resident) {
+  if (streams(plan.mode)) {
     row("NVMe", plan.streamed_bytes, "weights read as they are needed");
     text += fmt::format("budget {}, and {} for the program itself\n",
                         format_bytes(plan.budget_bytes), format_bytes(plan.process_base_bytes));
@@ -136,7 +138,7 @@ std::string summary_text(const Engine& engine, const RunReport& report) {
       "loaded in {:.2f} s",
       answer.tokens.size(), derived.decode_tps, answer.prompt_tokens, derived.prefill_tps,
       answer.first_token_seconds, report.load_seconds);
-  if (engine.plan().mode != Mode::resident) {
+  if (streams(engine.plan().mode)) {
     text += fmt::format("; read {} ({} a token, {}), waited {:.2f} s for the drive",
                         format_bytes(derived.bytes_read),
                         format_bytes(static_cast<uint64_t>(derived.bytes_per_token)),

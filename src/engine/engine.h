@@ -82,7 +82,7 @@ class Engine {
   const llama_vocab* vocab() const { return llama_model_get_vocab(model()); }
 
   // Who is told of every routing from here on; nullptr for nobody. The recorder outlives the engine,
-  // or is taken away before. REQUIRES: the plan's mode is not resident.
+  // or is taken away before. REQUIRES: the plan's mode streams.
   void set_recorder(RoutingRecorder* recorder) { streamed_model_->set_recorder(recorder); }
 
   // llama_decode and llama_encode with our reasons for a failure.
@@ -108,7 +108,8 @@ class Engine {
   Status measure();
   Status make_context();
   Status place_weights();
-  uint64_t resolve_budget() const;
+  uint64_t resolve_budget(uint64_t base_bytes) const;
+  bool fits_page_cache() const;
   void make_coactivation();
   uint64_t process_base(const ContextSize& size) const;
   Status finish(int code, const char* what);

@@ -2,6 +2,10 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#endif
 
 namespace hypura {
 namespace {
@@ -29,6 +33,17 @@ bool drop_file(const std::string& path) {
 }
 
 }  // namespace
+
+bool lies_in_memory(const std::string& file) {
+#ifdef __linux__
+  struct statfs system{};
+  if (::statfs(file.c_str(), &system) != 0) return false;
+  return system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC;
+#else
+  static_cast<void>(file);
+  return false;
+#endif
+}
 
 CacheDrop drop_page_cache(const std::vector<std::string>& files) {
   if (drop_everything()) return CacheDrop::everything;

@@ -11,6 +11,9 @@ enum class CacheDrop {
   nothing,     // the system does not let us
 };
 
+// Whether a file's only home is memory (tmpfs, ramfs): mapping it costs nothing, reading it a copy.
+bool lies_in_memory(const std::string& file);
+
 // Makes the next reads of `files` come from the drive: empties the system's page cache where this
 // process may, else drops these files from it.
 CacheDrop drop_page_cache(const std::vector<std::string>& files);

@@ -8,6 +8,8 @@ const char* to_string(Mode mode) {
       return "auto";
     case Mode::resident:
       return "resident";
+    case Mode::mapped:
+      return "mapped";
     case Mode::experts:
       return "experts";
     case Mode::dense:
@@ -16,6 +18,10 @@ const char* to_string(Mode mode) {
       return "mixed";
   }
   return "";
+}
+
+bool streams(Mode mode) {
+  return mode == Mode::experts || mode == Mode::dense || mode == Mode::mixed;
 }
 
 Mode mode_of(const Layout& layout) {

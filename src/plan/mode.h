@@ -6,9 +6,11 @@
 
 namespace hypura {
 
-// resident is llama.cpp's plain path; experts, dense and mixed stream what their names say.
-enum class Mode : uint8_t { automatic, resident, experts, dense, mixed };
+// resident and mapped are llama.cpp's plain path, with the weights in memory of their own or in the
+// system's page cache; experts, dense and mixed stream what their names say.
+enum class Mode : uint8_t { automatic, resident, mapped, experts, dense, mixed };
 const char* to_string(Mode mode);
+bool streams(Mode mode);
 
 // What a layout streams.
 Mode mode_of(const Layout& layout);

@@ -78,12 +78,22 @@ class MemoryLimit(support.TestCase):
             group.close()
 
     def test_auto_obeys_the_limit(self):
-        outcome = self.limited(180 * MIB)
+        for limit, words, modes in ((64 * MIB, [], ["mapped"]),
+                                    (64 * MIB, ["--mode", "experts"], ["experts", "mixed"]),
+                                    (180 * MIB, ["--exact"], ["resident"])):
+            with self.subTest(limit=limit, words=words):
+                outcome = self.limited(limit, *words)
+                self.assertEqual(outcome.returncode, support.DONE, str(outcome))
+                answer = outcome.json()
+                self.assertIn(answer["mode"], modes)
+                self.assertLess(answer["budgets"]["ram_bytes"], limit)
+                self.assertEqual(answer["token_ids"], self.reference()["token_ids"])
+
+    def test_auto_streams_what_the_page_cache_cannot_hold(self):
+        outcome = self.limited(76 * MIB, "--ctx", 6000, "-ub", 64)
         self.assertEqual(outcome.returncode, support.DONE, str(outcome))
-        answer = outcome.json()
-        self.assertNotEqual(answer["mode"], "resident")
-        self.assertLess(answer["budgets"]["ram_bytes"], 180 * MIB)
-        self.assertEqual(answer["token_ids"], self.reference()["token_ids"])
+        self.assertIn(outcome.json()["mode"], ("experts", "mixed"))
+        self.assertGreater(outcome.json()["budgets"]["ram_bytes"], 48 * MIB)
 
 
 class ProcessBase(support.TestCase):
