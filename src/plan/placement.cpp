@@ -207,7 +207,8 @@ void Placer::add_row_cache(TensorHome& home, const TensorInfo& tensor) const {
 
 // A ring deep enough to read ahead of compute comes before pinned weights, within reason.
 void Placer::widen_ring(Layout& layout) const {
-  const uint64_t reasonable_bytes = input_.weight_budget / kRingShare;
+  const uint64_t reasonable_bytes =
+      (input_.weight_budget + input_.elsewhere_bytes) / kRingShare;
   while (layout.ring_bytes > 0 && layout.ring_slots < kRingSlots &&
          layout.ring_bytes + layout.ring_slot_bytes <= reasonable_bytes) {
     ++layout.ring_slots;

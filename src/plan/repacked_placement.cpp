@@ -42,6 +42,7 @@ Result<Layout> place_repacked(const ModelIndex& index, const PlacementInput& inp
     }
     if (moved_bytes > input.weight_budget) continue;
     rest.weight_budget = input.weight_budget - moved_bytes;
+    rest.elsewhere_bytes = moved_bytes;
     const uint64_t staging_bytes = widened_bytes(index.tensor(moved.back()).bytes);
     if (std::max(staging_bytes, minimum_weight_budget(index, rest)) <= rest.weight_budget) break;
   }

@@ -14,9 +14,9 @@ namespace hypura::golden {
 namespace {
 
 constexpr unsigned kSeconds = 300;
-// Of the squared logits. The same products are added up in another order (4e-7 measured at most);
-// a wrong order of rows would give about 2.
-constexpr double kErrorMax = 1e-4;
+// Of the squared logits. Activations are rounded and sums are added up in another way: 2.2e-4 was
+// the most measured. Rows in a wrong order would give about 2.
+constexpr double kErrorMax = 1e-3;
 
 Result<Trace> trace_of(EngineOptions options, const Script& script, PlanSummary* plan = nullptr) {
   Result<std::unique_ptr<Engine>> engine = Engine::open(std::move(options));
