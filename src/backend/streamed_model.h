@@ -62,8 +62,8 @@ class StreamedModel {
   // By tensor: what it takes repacked, and 0 if it cannot be, or nobody asked.
   std::vector<uint64_t> repacked_bytes() const;
   // Moves the tensors whose home is repacked out of our buffer, and reads them from the file.
-  // Returns the bytes that were read. `progress` as in Residency::load_pinned. To be called once, in
-  // front of attach().
+  // Returns the bytes that were read. `progress` as in Residency::load_pinned. To be called once,
+  // in front of attach().
   Result<uint64_t> repack(const Layout& layout, BlockDevice& device,
                           const std::function<bool(uint64_t, uint64_t)>& progress);
 

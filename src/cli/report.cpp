@@ -110,7 +110,8 @@ std::string plan_text(const Engine& engine) {
       fmt::format("weights that stay ({:.0f} % of the model)",
                   percent(plan.pinned_bytes, plan.weight_bytes)));
   if (plan.repacked_bytes > 0) {
-    row("RAM", plan.repacked_bytes, "of them, repacked for faster prompts: NOT the bits of streaming");
+    row("RAM", plan.repacked_bytes,
+        "of them, repacked for faster prompts: NOT the bits of streaming");
   } else if (plan.fast_prompt) {
     text += "  --fast-prompt changes nothing: no weight that stays can be repacked\n";
   }

@@ -123,6 +123,7 @@ TEST_F(RepackedPlacement, TheRestStreams) {
   ASSERT_TRUE(layout.ok());
   EXPECT_GT(count(*layout, Home::repacked), 0u);
   EXPECT_GT(count(*layout, Home::stream), 0u);
+  EXPECT_EQ(layout->ring_slots, place(index_, input_)->ring_slots) << "it reads ahead as far";
 }
 
 // What is read to be repacked passes through memory that the rest must be able to lend.

@@ -5,10 +5,13 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "engine/llama_log.h"
 #include "golden/golden.h"
+#include "golden/lora_file.h"
+#include "io/sim_device.h"
 
 namespace hypura::golden {
 namespace {
@@ -108,14 +111,54 @@ TEST_F(FastPrompt, WhereAllStaysItIsWhatLlamaRepacks) {
 
 TEST_F(FastPrompt, IsNearTheExactLogitsWhereWeightsStream) {
   for (const double percent : {80.0, 120.0}) {
-    expect_near({.model = dense_, .threads = 2}, percent);
+    expect_near({.model = dense_}, percent);
   }
 }
 
+const std::string kStoryteller =
+    std::string(HYPURA_REPO_DIR) + "/models/storyteller-moe-q4_k_m.gguf";
+
 TEST_F(FastPrompt, MixtureOfExperts) {
-  expect_near({.model = std::string(HYPURA_REPO_DIR) + "/models/storyteller-moe-q4_k_m.gguf",
-               .micro_batch = 128},
-              110);
+  expect_near({.model = kStoryteller, .micro_batch = 128}, 110);
+}
+
+TEST_F(FastPrompt, LoraOnRepackedWeights) {
+  const std::string lora = folder_ + "/lora.gguf";
+  ASSERT_TRUE(write_lora(kStoryteller, lora));
+  expect_near({.model = kStoryteller, .lora = lora}, 110);
+}
+
+// How opening the dense model ends with `change` made to its options; half of it would stay.
+std::string open_with(const Script& script, const std::function<void(EngineOptions&)>& change) {
+  quiet_llama_log(false);
+  EngineOptions options = fast_options(script, {.kind = RamBudget::Kind::percent, .percent = 80});
+  change(options);
+  const Result<std::unique_ptr<Engine>> engine = Engine::open(std::move(options));
+  return engine.ok() ? "opened" : engine.status().message();
+}
+
+TEST_F(FastPrompt, AReadThatFailsIsAnError) {
+  const std::string text = in_child(
+      [&] {
+        return open_with({.model = dense_}, [](EngineOptions& options) {
+          options.make_device = [] {
+            return make_sim_device({.seed = 1, .faults = {.eio_permanent = 1}});
+          };
+        });
+      },
+      kSeconds);
+  EXPECT_NE(text.find("dense.gguf"), std::string::npos) << text;
+}
+
+TEST_F(FastPrompt, LoadingCanBeCancelled) {
+  const std::string text = in_child(
+      [&] {
+        return open_with({.model = dense_}, [](EngineOptions& options) {
+          options.progress = [](uint64_t, uint64_t) { return false; };
+        });
+      },
+      kSeconds);
+  EXPECT_NE(text.find("interrupted"), std::string::npos) << text;
 }
 
 }  // namespace
