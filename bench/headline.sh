@@ -3,7 +3,7 @@
 # asked for first, in their real shapes with random weights, at 40 % and at 25 % of their size, as
 # root; 3 samples an arm. One model lies on the disk at a time: it is written to build/models, and
 # removed after its runs if it was not there before. KEEP=1 keeps it, MODELS="qwen2-14b llama-70b"
-# names some. Results go to build/bench.
+# names some. Results go to build/bench. OPTIONS are those that are not given below.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 samples=${1:-3}
