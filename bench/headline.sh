@@ -11,7 +11,7 @@ shift $(($# > 0))
 
 tools/bootstrap.sh bench
 tools/build.sh build/release "hypura hypura_make_model"
-bin=$(tools/bootstrap.sh paths | sed 's/.*-DHYPURA_LLAMA_BUILD=//')/bin
+bin=$(tools/bootstrap.sh paths | sed "s/.*-DHYPURA_LLAMA_BUILD=\([^ ]*\).*/\1/")/bin
 stamp=$(date +%Y%m%d-%H%M%S)
 make_model=build/release/bench/hypura_make_model
 spare_bytes=$((2 << 30)) # the vocabulary, results, and a disk that is not full
