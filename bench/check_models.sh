@@ -24,6 +24,21 @@ expect() {
   echo "$what: $name $value"
 }
 
+# The large presets are as large as the published files, of which the vocabulary is the rest.
+expect_size() {
+  local bytes
+  bytes=$("$bin/hypura_make_model" --preset "$1" --size)
+  if ((bytes < $2 || bytes > $3)); then
+    echo "error: preset $1 has $bytes bytes of weights, expected $2 to $3" >&2
+    exit 1
+  fi
+  echo "preset $1: $bytes bytes"
+}
+expect_size qwen2-14b 8970000000 8990000000
+expect_size qwen3-30b 18500000000 18600000000
+expect_size mixtral-8x7b 32200000000 33300000000
+expect_size llama-70b 42500000000 42520395584
+
 for arch in llama qwen2moe qwen3moe; do
   expect entropy 0.99 1 "$arch, uniform" --arch $arch --shared-ff 512
 done

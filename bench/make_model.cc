@@ -19,12 +19,14 @@ namespace {
 
 struct Options {
   std::string preset;
+  std::string quant;  // empty: the preset's
   std::string routing = "uniform";
   std::string bytes_max = "64G";
   ModelShape shape;  // what the flags say; zero where they say nothing
   WeightOptions weights;
   ModelFileOptions file;
   bool list_presets = false;
+  bool size = false;
 };
 
 void add_options(CLI::App& app, Options& options) {
@@ -42,13 +44,14 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--expert-ff", options.shape.expert_ff);
   app.add_option("--shared-ff", options.shape.shared_ff);
   app.add_option("--vocab", options.shape.vocab, "512 to 262144");
-  app.add_option("--quant", options.weights.quant, "a ggml type, q4_k_m or q5_k_m")
-      ->capture_default_str();
+  app.add_option("--quant", options.quant,
+                 "a ggml type, q4_k_m or q5_k_m (default: the preset's, or q4_k_m)");
   app.add_option("--routing", options.routing, "uniform, or skewed=Z: popularity as rank^-Z")
       ->capture_default_str();
   app.add_option("--seed", options.weights.seed)->capture_default_str();
   app.add_option("--split", options.file.shards, "number of shards")->capture_default_str();
   app.add_option("--max-size", options.bytes_max, "refuse to write more")->capture_default_str();
+  app.add_flag("--size", options.size, "print the bytes of the weights and write nothing");
   app.add_option("--out", options.file.path, "the file to write");
 }
 
@@ -74,18 +77,10 @@ Status invalid(std::string message) {
   return Status(StatusCode::invalid_argument, std::move(message));
 }
 
-Result<ModelShape> choose_shape(const Options& options) {
-  ModelShape preset{.vocab = 32000};
-  if (!options.preset.empty()) {
-    const Preset* found = find_preset(options.preset);
-    if (found == nullptr) {
-      return invalid(fmt::format("unknown preset '{}'", options.preset)).suggest("--list-presets");
-    }
-    preset = found->shape;
-  }
-  const ModelShape shape = merge(options.shape, preset);
-  if (const auto fault = find_fault(shape)) return invalid(*fault);
-  return shape;
+Result<Preset> choose_preset(const Options& options) {
+  if (options.preset.empty()) return Preset{.shape = {.vocab = 32000}};
+  if (const Preset* found = find_preset(options.preset)) return *found;
+  return invalid(fmt::format("unknown preset '{}'", options.preset)).suggest("--list-presets");
 }
 
 Result<double> parse_routing(const std::string& text) {
@@ -123,23 +118,27 @@ Status check_room(const Options& options, uint64_t bytes) {
 
 Status run(Options& options) {
   if (options.list_presets) return print_presets(), Status();
-  if (options.file.path.empty()) return invalid("--out is missing");
-  const Result<ModelShape> shape = choose_shape(options);
-  if (!shape.ok()) return shape.status();
+  if (options.file.path.empty() && !options.size) return invalid("--out is missing");
+  const Result<Preset> preset = choose_preset(options);
+  if (!preset.ok()) return preset.status();
+  const ModelShape shape = merge(options.shape, preset->shape);
+  if (const auto fault = find_fault(shape)) return invalid(*fault);
+  options.weights.quant = options.quant.empty() ? std::string(preset->quant) : options.quant;
   const Result<double> zipf = parse_routing(options.routing);
   if (!zipf.ok()) return zipf.status();
   options.weights.zipf = *zipf;
   options.weights.silent_tokens = silent_token_count();
 
-  const auto tensors = list_tensors(*shape, options.weights);
+  const auto tensors = list_tensors(shape, options.weights);
   if (!tensors.ok()) return tensors.status();
   uint64_t bytes = 0;
   for (const TensorSpec& spec : *tensors) bytes += spec.bytes();
+  if (options.size) return fmt::print("{}\n", bytes), Status();
   Status status = check_room(options, bytes);
   if (!status.ok()) return status;
 
   const auto begin = std::chrono::steady_clock::now();
-  const auto paths = write_model(*shape, options.weights, options.file);
+  const auto paths = write_model(shape, options.weights, options.file);
   if (!paths.ok()) return paths.status();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   for (const std::string& path : *paths) fmt::print("{}\n", path);

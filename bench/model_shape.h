@@ -44,6 +44,7 @@ struct Preset {
   std::string_view name;
   std::string_view note;
   ModelShape shape;
+  std::string_view quant = "q4_k_m";
 };
 
 std::span<const Preset> presets();

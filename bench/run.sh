@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 tools/bootstrap.sh bench
 tools/build.sh build/release "hypura hypura_make_model"
-bin=$(tools/bootstrap.sh paths | sed 's/.*-DHYPURA_LLAMA_BUILD=//')/bin
+bin=$(tools/bootstrap.sh paths | sed "s/.*-DHYPURA_LLAMA_BUILD=\([^ ]*\).*/\1/")/bin
 stamp=$(date +%Y%m%d-%H%M%S)
 
 mkdir -p build/models build/bench

@@ -17,6 +17,8 @@ struct Quant {
   ggml_type base = GGML_TYPE_Q4_K;
   ggml_type lifted = GGML_TYPE_Q4_K;
 
+  bool is_mixture() const { return lifted != base; }
+
   // llama.cpp's use_more_bits(): the first and the last eighth, and every third layer between.
   ggml_type lifted_at(uint32_t layer, uint32_t layers) const {
     const bool more =
@@ -24,6 +26,27 @@ struct Quant {
     return more ? lifted : base;
   }
 };
+
+// Where llama.cpp's mixtures make an exception for attention, which is small beside the rest: in
+// models of 8 experts, and in V of the 70B llama.
+struct AttentionTypes {
+  ggml_type k;
+  ggml_type v;
+  ggml_type output;
+};
+
+AttentionTypes attention_types(const ModelShape& shape, const Quant& quant, uint32_t layer) {
+  AttentionTypes types{quant.base, quant.lifted_at(layer, shape.layers), quant.base};
+  if (!quant.is_mixture()) return types;
+  const bool is_70b =
+      shape.arch == "llama" && shape.layers == 80 && shape.heads != shape.kv_heads;
+  if (is_70b && types.v == GGML_TYPE_Q4_K) types.v = GGML_TYPE_Q5_K;
+  if (shape.experts == 8) {
+    types.k = types.v = GGML_TYPE_Q8_0;
+    types.output = GGML_TYPE_Q5_K;
+  }
+  return types;
+}
 
 std::string lower(std::string_view text) {
   std::string result(text);
@@ -131,11 +154,11 @@ class TensorList {
   void attention(uint32_t layer) {
     const int64_t q_dim = int64_t{shape_.key_dim()} * shape_.heads;
     const int64_t kv_dim = int64_t{shape_.key_dim()} * shape_.kv_heads;
+    const AttentionTypes types = attention_types(shape_, quant_, layer);
     norm("attn_norm", shape_.embd);
     matrix("attn_q.weight", quant_.base, shape_.embd, q_dim, unit(shape_.embd));
-    matrix("attn_k.weight", quant_.base, shape_.embd, kv_dim, unit(shape_.embd));
-    matrix("attn_v.weight", quant_.lifted_at(layer, shape_.layers), shape_.embd, kv_dim,
-           unit(shape_.embd));
+    matrix("attn_k.weight", types.k, shape_.embd, kv_dim, unit(shape_.embd));
+    matrix("attn_v.weight", types.v, shape_.embd, kv_dim, unit(shape_.embd));
     if (arch_.qkv_bias) {
       vector("attn_q.bias", q_dim, Fill::gaussian, 0.02f);
       vector("attn_k.bias", kv_dim, Fill::gaussian, 0.02f);
@@ -145,7 +168,7 @@ class TensorList {
       norm("attn_q_norm", shape_.key_dim());
       norm("attn_k_norm", shape_.key_dim());
     }
-    matrix("attn_output.weight", quant_.base, q_dim, shape_.embd, residual() * unit(q_dim));
+    matrix("attn_output.weight", types.output, q_dim, shape_.embd, residual() * unit(q_dim));
     to_residual();
   }
 

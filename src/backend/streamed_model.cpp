@@ -65,7 +65,10 @@ StreamedModel::StreamedModel(const ModelIndex& index, StreamedModelOptions optio
       options_(std::move(options)),
       reservations_(std::move(reservations)),
       uses_(index.tensors().size()),
-      threads_(options_.threads) {}
+      threads_(options_.threads) {
+  if (!options_.repack) return;
+  repack_ = std::make_unique<Repack>(uses_.size(), options_.work_bytes, options_.threads);
+}
 
 bool StreamedModel::place(ggml_tensor& tensor) {
   const std::optional<TensorId> id = index_.find(tensor.name);
@@ -100,6 +103,7 @@ void StreamedModel::take_census(ggml_cgraph* graph) {
       if (weight == nullptr) continue;
       TensorUse& use = uses_[weight->id.value];
       note_use(node, position, use);
+      if (repack_ != nullptr) repack_->note(node, position, weight->id, demand_);
       if (node->op == GGML_OP_GET_ROWS) {
         demand_.rows_per_graph = std::max(demand_.rows_per_graph,
                                           static_cast<uint64_t>(ggml_nelements(node->src[1])));
@@ -112,6 +116,33 @@ void StreamedModel::take_census(ggml_cgraph* graph) {
   if (options_.work_bytes == nullptr) return;
   demand_.work_bytes =
       std::max(demand_.work_bytes, options_.work_bytes(graph, options_.threads));
+}
+
+std::vector<uint64_t> StreamedModel::repacked_bytes() const {
+  std::vector<uint64_t> bytes(uses_.size());
+  if (repack_ == nullptr) return bytes;
+  std::vector<int> tensors(uses_.size());
+  for (const auto& weight : weights_) {
+    // Two tensors of one weight would share what only one of them is filled with.
+    const bool alone = ++tensors[weight->id.value] == 1;
+    bytes[weight->id.value] = alone ? repack_->bytes(weight->id) : 0;
+  }
+  return bytes;
+}
+
+Result<uint64_t> StreamedModel::repack(const Layout& layout, BlockDevice& device,
+                                       const std::function<bool(uint64_t, uint64_t)>& progress) {
+  std::vector<Repack::Moved> moved;
+  for (size_t i = 0; i < weights_.size(); ++i) {
+    const TensorId id = weights_[i]->id;
+    if (layout.homes[id.value].home == Home::repacked) moved.push_back({id, tensors_[i]});
+  }
+  if (moved.empty()) return uint64_t{0};
+  Result<Reader> reader = Reader::open(index_, device, {.chunk_bytes = kReadChunkBytes});
+  if (!reader.ok()) return reader.status();
+  const Status status = repack_->move(index_, moved, *reader, progress);
+  if (!status.ok()) return status;
+  return reader->stats().bytes_delivered;
 }
 
 void StreamedModel::attach(std::unique_ptr<Residency> residency,

@@ -11,8 +11,10 @@
 #include "backend/cpu_backend.h"
 #include "backend/graph_demand.h"
 #include "backend/graph_walk.h"
+#include "backend/repack.h"
 #include "backend/weight.h"
 #include "ggml-backend.h"
+#include "model/layout.h"
 #include "model/model_index.h"
 #include "model/tensor_use.h"
 #include "residency/arena.h"
@@ -25,6 +27,8 @@ struct StreamedModelOptions {
   int threads = 0;
   // Size of ggml's CPU work buffer for a graph; nullptr where nobody budgets it.
   uint64_t (*work_bytes)(const ggml_cgraph* graph, int threads) = nullptr;
+  // The census also asks which weights could be repacked.
+  bool repack = false;
   // Where nobody attaches a residency beforehand: called once, in front of the first graph to be
   // computed or the first weight to be read, to attach() one. Its failure fails every graph.
   // `buffer_bytes`: the graph's own buffers, which computing is about to touch.
@@ -55,6 +59,14 @@ class StreamedModel {
   const std::vector<TensorUse>& uses() const { return uses_; }
   const GraphDemand& demand() const { return demand_; }
 
+  // By tensor: what it takes repacked, and 0 if it cannot be, or nobody asked.
+  std::vector<uint64_t> repacked_bytes() const;
+  // Moves the tensors whose home is repacked out of our buffer, and reads them from the file.
+  // Returns the bytes that were read. `progress` as in Residency::load_pinned. To be called once,
+  // in front of attach().
+  Result<uint64_t> repack(const Layout& layout, BlockDevice& device,
+                          const std::function<bool(uint64_t, uint64_t)>& progress);
+
   // From here on the model can compute. REQUIRES: the layout has a home for every mapped weight,
   // and pinned tensors are loaded.
   void attach(std::unique_ptr<Residency> residency, const PrefetchOptions& prefetch);
@@ -84,6 +96,7 @@ class StreamedModel {
   std::vector<ggml_tensor*> tensors_;  // of weights_
   std::vector<TensorUse> uses_;        // by tensor
   GraphDemand demand_;
+  std::unique_ptr<Repack> repack_;  // nullptr: not asked for
   CpuThreads threads_;
   std::unique_ptr<Residency> residency_;
 

@@ -34,8 +34,8 @@ struct Refusal {
 };
 constexpr std::array kRefusals = std::to_array<Refusal>({
     {"--model", "the model is named without an option: hypura run MODEL"},
-    {"--repack", "repacking is what a resident model gets by itself, and streamed weights never: "
-                 "it changes bits"},
+    {"--repack", "a resident model is repacked by itself; where weights stream, --fast-prompt "
+                 "repacks those that stay, which changes bits"},
     {"--warmup", "a warm-up routes to all experts and would read the whole model"},
     {"--load-mode", "how weights are read follows from --ram-budget and --mode"},
     {"--lazy-mode", "rows of large embeddings are always read on demand here"},

@@ -111,6 +111,14 @@ std::string plan_text(const Engine& engine) {
           ? std::string("weights, as the file's pages in the system's cache, which just holds them")
           : fmt::format("weights that stay ({:.0f} % of the model)",
                         percent(plan.pinned_bytes, plan.weight_bytes)));
+  if (plan.repacked_bytes > 0) {
+    row("RAM", plan.repacked_bytes,
+        "of them, repacked for faster prompts: NOT the bits of streaming");
+  } else if (plan.fast_prompt) {
+    text += fmt::format("  --fast-prompt changes nothing: {} can be repacked\n",
+                        plan.mode == Mode::mapped ? "no page of the file"
+                                                  : "no weight that stays");
+  }
   if (streams(plan.mode)) {
     std::string what = "slots for streamed weights";
     if (plan.expert_slices > 0) {
@@ -202,6 +210,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
       {"compute_bytes", plan.context.compute_bytes},
       {"weight_bytes", plan.weight_bytes},
       {"pinned_bytes", plan.pinned_bytes},
+      {"repacked_bytes", plan.repacked_bytes},
       {"cached_bytes", plan.cached_bytes},
       {"streamed_bytes", plan.streamed_bytes},
       {"expert_slots", plan.expert_slots},

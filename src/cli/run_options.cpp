@@ -45,6 +45,7 @@ struct Words {
   std::string prefetch = "auto";
   int context = 0;
   bool exact = false;
+  bool fast_prompt = false;
   bool json = false;
 };
 
@@ -57,6 +58,8 @@ void describe(const RunCommand& command, CommandLine& line, Words& words) {
               "auto, resident, experts or dense: what may stream (default: auto)");
   line.flag("--exact", words.exact,
             "a resident model is not repacked: the bits that streaming gives, too");
+  line.flag("--fast-prompt", words.fast_prompt,
+            "repack weights that stay in RAM while others stream: faster prompts, other bits");
   line.option("--prefetch", words.prefetch,
               "experts read ahead of their router: off, router (the next layer's, applied early), "
               "coactivation (what followed before) or auto (default: auto)");
@@ -64,6 +67,17 @@ void describe(const RunCommand& command, CommandLine& line, Words& words) {
               "tokens of context; like -c (default: the model's, at most 8192)");
   line.flag("--json", words.json, "print one JSON object at the end instead of the text");
   if (command.describe) command.describe(line);
+}
+
+Status check_repacking(const EngineOptions& engine) {
+  if (!engine.fast_prompt) return Status();
+  const char* other = engine.exact                  ? "--exact"
+                      : engine.params.no_extra_bufts ? "--no-repack"
+                                                     : nullptr;
+  if (other == nullptr) return Status();
+  return Status(StatusCode::invalid_argument,
+                fmt::format("--fast-prompt and {} exclude each other", other))
+      .because("repacked weights give other bits");
 }
 
 // llama.cpp takes any number for these, and aborts or hangs on some.
@@ -113,6 +127,7 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
   engine.ram_budget = *budget;
   engine.mode = mode->second;
   engine.exact = words.exact;
+  engine.fast_prompt = words.fast_prompt;
   options.json = words.json;
 
   if (!parse_llama_arguments(split->llama, words.model, engine.params)) {
@@ -125,6 +140,7 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
     return Status(StatusCode::invalid_argument, "-sys needs a chat: the prompt is continued as it is")
         .suggest("-i for a conversation, or -cnv for one message");
   }
+  if (Status status = check_repacking(engine); !status.ok()) return status;
   if (Status status = check_sizes(engine.params); !status.ok()) return status;
   if (options.interactive && options.json) {
     return Status(StatusCode::invalid_argument, "--json and -i exclude each other")

@@ -16,6 +16,7 @@
 #include "machine/memory.h"
 #include "machine/page_cache.h"
 #include "plan/placement.h"
+#include "plan/repacked_placement.h"
 
 namespace hypura {
 namespace {
@@ -208,7 +209,8 @@ Status Engine::open_streamed() {
   params.lazy_mode = LLAMA_LAZY_MODE_OFF;
   const int threads = std::max(context_params_.n_threads, context_params_.n_threads_batch);
   Result<std::unique_ptr<StreamedModel>> model = StreamedModel::create(
-      *index_, {.threads = threads, .work_bytes = cpu_work_bytes});
+      *index_,
+      {.threads = threads, .work_bytes = cpu_work_bytes, .repack = options_.fast_prompt});
   if (!model.ok()) return model.status();
   streamed_model_ = *std::move(model);
   {
@@ -324,13 +326,13 @@ Status Engine::place_weights() {
                              context_params_.n_ubatch));
   }
   input.weight_budget = plan_.budget_bytes - plan_.fixed_bytes;
-  Result<Layout> layout = place(*index_, input);
+  Result<Layout> layout = place_repacked(*index_, input, streamed_model_->repacked_bytes());
   if (!layout.ok()) return layout.status();
   device_ = options_.make_device ? options_.make_device() : make_block_device({});
   if (layout->ring_bytes > 0 && input.weight_budget >= kMeasuredBudget) {
     plan_.speeds = measure_speeds(*index_, *layout, *device_, context_params_.n_threads);
     input.speeds = plan_.speeds;
-    layout = place(*index_, input);
+    layout = place_repacked(*index_, input, streamed_model_->repacked_bytes());
     if (!layout.ok()) return layout.status();
   }
 
@@ -339,9 +341,12 @@ Status Engine::place_weights() {
   for (uint32_t i = 0; i < layout->homes.size(); ++i) {
     const uint64_t bytes = index_->tensor(TensorId{i}).bytes;
     const Home home = layout->homes[i].home;
-    if (home == Home::pinned) plan_.pinned_bytes += bytes;
-    if (home != Home::pinned && home != Home::unused) plan_.streamed_bytes += bytes;
+    const bool stays = home == Home::pinned || home == Home::repacked;
+    if (stays) plan_.pinned_bytes += bytes;
+    if (!stays && home != Home::unused) plan_.streamed_bytes += bytes;
   }
+  plan_.fast_prompt = options_.fast_prompt;
+  plan_.repacked_bytes = layout->repacked_bytes;
   plan_.cached_bytes = layout->total_bytes() - layout->pinned_bytes;
   for (const PoolLayout& pool : layout->pools) {
     plan_.expert_slots += pool.slots;
@@ -350,6 +355,10 @@ Status Engine::place_weights() {
     }
   }
 
+  const Result<uint64_t> repack_read =
+      streamed_model_->repack(*layout, *device_, options_.progress);
+  if (!repack_read.ok()) return repack_read.status();
+  repack_bytes_read_ = *repack_read;
   Result<std::unique_ptr<Residency>> residency =
       Residency::create(*index_, *std::move(layout), *device_);
   if (!residency.ok()) return residency.status();
@@ -402,6 +411,8 @@ EngineStats Engine::stats() const {
   EngineStats stats;
   if (streamed_model_ == nullptr) return stats;
   stats.residency = streamed_model_->residency()->stats();
+  stats.residency.bytes_read += repack_bytes_read_;
+  stats.residency.pinned_bytes_read += repack_bytes_read_;
   stats.walk = streamed_model_->walk_stats();
   stats.prefetch = streamed_model_->prefetch_stats();
   stats.direct_io = streamed_model_->residency()->reader().direct();

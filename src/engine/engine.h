@@ -31,6 +31,7 @@ struct EngineOptions {
   RamBudget ram_budget;
   Mode mode = Mode::automatic;  // mixed is a result, not a wish
   bool exact = false;           // resident without repacking: the bit reference
+  bool fast_prompt = false;     // streamed: repacks weights that stay, for other bits
   PrefetchMode prefetch = PrefetchMode::automatic;
   std::string statistics_folder;  // where co-activation is kept between runs; empty: nowhere
   common_params params;         // llama.cpp's own; the engine overrides what streaming dictates
@@ -50,6 +51,8 @@ struct PlanSummary {
   ContextSize context;
   uint64_t weight_bytes = 0;   // the file's
   uint64_t pinned_bytes = 0;   // of these, always in RAM
+  bool fast_prompt = false;    // those that can be are repacked, for other bits
+  uint64_t repacked_bytes = 0;  // the RAM that they take
   uint64_t cached_bytes = 0;   // slots in RAM for experts, rows and the ring
   uint64_t streamed_bytes = 0;  // with their home on the drive
   uint32_t expert_slots = 0;   // over all projections
@@ -118,6 +121,7 @@ class Engine {
   llama_context_params context_params_;
   PlanSummary plan_;
   uint64_t available_bytes_ = 0;
+  uint64_t repack_bytes_read_ = 0;
   bool streamed_ = false;
 
   // In order of construction: later ones refer to earlier ones.

@@ -13,7 +13,7 @@ Numerics numerics_of(const Engine& engine) {
       .flash_attention = engine.plan().context.flash_attention,
       .type_k = ggml_type_name(params.cache_type_k),
       .type_v = ggml_type_name(params.cache_type_v),
-      .repack = !params.no_extra_bufts,
+      .repack = !params.no_extra_bufts || engine.plan().repacked_bytes > 0,
   };
 }
 

@@ -8,7 +8,7 @@
 namespace hypura {
 
 // What decides the bits of a run's output, besides model and tokens. Two runs with equal numerics
-// give equal logits, streamed or not.
+// give equal logits, streamed or not; with repack, only if the same weights are repacked.
 struct Numerics {
   int threads = 0;
   int threads_batch = 0;

@@ -9,11 +9,12 @@ namespace hypura {
 
 // Where the plan keeps a tensor's slices.
 enum class Home : uint8_t {
-  unused,   // no graph asked for it; read only if one does after all
-  pinned,   // resident from open() to close()
-  stream,   // passes through the dense ring, in pieces of whole rows
-  experts,  // slots of a pool, one slice per expert
-  rows,     // single rows on demand (embedding look-ups)
+  unused,    // no graph asked for it; read only if one does after all
+  pinned,    // resident from open() to close()
+  repacked,  // the same, but in memory and an order of ggml's own, whose kernels compute other bits
+  stream,    // passes through the dense ring, in pieces of whole rows
+  experts,   // slots of a pool, one slice per expert
+  rows,      // single rows on demand (embedding look-ups)
 };
 
 struct TensorHome {
@@ -48,6 +49,7 @@ struct Layout {
   uint64_t row_bytes = 0;
   uint64_t staging_bytes = 0;  // where reads land that are copied to their slot
   uint64_t table_bytes = 0;
+  uint64_t repacked_bytes = 0;  // beside all of these: residency has no part in it
   uint64_t total_bytes() const {
     return pinned_bytes + ring_bytes + pool_bytes + row_bytes + staging_bytes + table_bytes;
   }

@@ -214,7 +214,7 @@ void Placer::add_row_cache(TensorHome& home, const TensorInfo& tensor) const {
 // A ring deep enough to read ahead of compute comes before pinned weights, within reason.
 void Placer::widen_ring(Layout& layout, uint64_t stretch_bytes) const {
   if (layout.ring_bytes == 0) return;
-  const uint64_t reasonable_bytes = input_.weight_budget / kRingShare;
+  const uint64_t reasonable_bytes = (input_.weight_budget + input_.elsewhere_bytes) / kRingShare;
   const uint32_t wanted =
       look_ahead_slots(input_.speeds, stretch_bytes, layout.ring_slot_bytes);
   while (layout.ring_slots < wanted &&

@@ -126,6 +126,9 @@ void Case::expect_home(const TensorInfo& tensor, const TensorUse& use, const Ten
     case Home::pinned:
       EXPECT_EQ(home.row_slots, 0u);
       break;
+    case Home::repacked:
+      ADD_FAILURE() << "nobody asked for it";
+      break;
     case Home::stream:
       EXPECT_TRUE(!seen || use.matmul);
       EXPECT_FALSE(use.whole || use.experts);

@@ -42,6 +42,18 @@ bool make_present(std::span<std::byte> memory) {
   return true;
 }
 
+void prefer_huge_pages(std::span<std::byte> memory) {
+#ifdef MADV_HUGEPAGE
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(memory.data());
+  const uint64_t lead = round_up(begin, kPage) - begin;
+  if (memory.size() < lead + kHugePage) return;
+  // Without huge pages it is only slower.
+  static_cast<void>(madvise(memory.data() + lead, memory.size() - lead, MADV_HUGEPAGE));
+#else
+  static_cast<void>(memory);
+#endif
+}
+
 Result<Arena> Arena::create(uint64_t bytes, Present present) {
   Arena arena;
   if (bytes == 0) return arena;
@@ -58,9 +70,7 @@ Result<Arena> Arena::create(uint64_t bytes, Present present) {
   arena.data_ = mapped + head;
   arena.bytes_ = bytes;
 
-#ifdef MADV_HUGEPAGE
-  if (alignment == kHugePage) madvise(arena.data_, bytes, MADV_HUGEPAGE);
-#endif
+  prefer_huge_pages(arena.memory());
   if (present == Present::now && !make_present(arena.memory())) return out_of_memory(bytes);
   return arena;
 }

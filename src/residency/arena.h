@@ -12,6 +12,10 @@ namespace hypura {
 // is no memory for it.
 bool make_present(std::span<std::byte> memory);
 
+// Asks for 2 MiB pages where the system gives them to those who ask. Has an effect on pages that
+// are not present yet.
+void prefer_huge_pages(std::span<std::byte> memory);
+
 enum class Present : uint8_t {
   now,    // before create() returns
   later,  // by make_present(), or page by page on first use

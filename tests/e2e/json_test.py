@@ -29,6 +29,7 @@ class Json(support.TestCase):
                         self.assertGreaterEqual(answer[key], 0, key)
                 for key in NULLABLE:
                     self.assertIsInstance(answer[key], (int, float, type(None)), key)
+                self.assertIs(type(answer["budgets"]["repacked_bytes"]), int)
                 for key, kind in NUMERICS.items():
                     self.assertIs(type(answer["numerics"][key]), kind, key)
 

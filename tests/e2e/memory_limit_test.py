@@ -68,6 +68,17 @@ class MemoryLimit(support.TestCase):
                 self.assertEqual(outcome.json()["token_ids"], reference)
                 self.assertLessEqual(outcome.json()["rss_peak_bytes"], promised)
 
+    def test_repacking_keeps_a_budget_too(self):
+        for budget in ("110%", "140%"):
+            with self.subTest(budget=budget):
+                words = ("--ram-budget", budget, "--fast-prompt")
+                first = support.greedy("-t", 1, *words, count=1)
+                self.assertGreater(first["budgets"]["repacked_bytes"], 0)
+                promised = first["budgets"]["ram_bytes"] + first["process_base_bytes"]
+                outcome = self.limited(promised, *words)
+                self.assertEqual(outcome.returncode, support.DONE, str(outcome))
+                self.assertLessEqual(outcome.json()["rss_peak_bytes"], promised)
+
     def test_a_limit_that_is_too_low_is_noticed_by_this_test(self):
         group = ControlGroup(12 * MIB)
         try:

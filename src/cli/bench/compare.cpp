@@ -31,7 +31,9 @@ void find_differences(const Json& before, const Json& now, std::vector<std::stri
   for (const char* part : {"model", "machine", "settings"}) {
     for (const auto& [key, value] : now.at(part).items()) {
       if (key == "path" || key == "load" || key == "samples" || key == "warmup") continue;
-      const Json old = before.at(part).value(key, Json());
+      // An option that the old report does not know was off.
+      const Json unknown = value.is_boolean() ? Json(false) : Json();
+      const Json old = before.at(part).value(key, unknown);
       if (old != value) {
         found.push_back(fmt::format("{} was {}, is {}", key, old.dump(), value.dump()));
       }

@@ -108,6 +108,7 @@ nlohmann::ordered_json bench_conditions(const BenchReport& report) {
             {"load", report.machine.load}}},
           {"settings",
            {{"ram_budget", report.ram_budget},
+            {"fast_prompt", report.fast_prompt},
             {"limit_bytes", report.limit_bytes == 0 ? Json(nullptr) : Json(report.limit_bytes)},
             {"warm", report.warm},
             {"samples", report.samples},

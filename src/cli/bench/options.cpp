@@ -59,6 +59,8 @@ void describe(CommandLine& line, BenchOptions& options, Words& words) {
   line.word("MODEL", options.model, "GGUF file; of a split model any shard");
   line.option("--ram-budget", options.ram_budget,
               "hypura's: SIZE (8G), NN% of the model's weights, auto or min (default: auto)");
+  line.flag("--fast-prompt", options.fast_prompt,
+            "hypura repacks weights that stay in RAM; its text then stands apart");
   line.option(
       "--limit", words.limit,
       "memory control group of every hypura and mmap sample, without swap: SIZE, off, or auto "

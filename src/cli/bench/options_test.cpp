@@ -25,6 +25,8 @@ TEST(BenchOptions, Understands) {
              "--warm", "--arms", "mmap,hypura", "--drive-bytes", "64M", "--json", "--", "-t", "4"});
   ASSERT_TRUE(options.ok()) << options.status().to_string();
   EXPECT_EQ(options->budget.percent, 40);
+  EXPECT_FALSE(options->fast_prompt);
+  EXPECT_TRUE(parse({"--fast-prompt"})->fast_prompt);
   EXPECT_EQ(options->limit.bytes, 2 * kGiB);
   EXPECT_EQ(options->tokens, 64);
   EXPECT_EQ(options->slow_tokens, 5);

@@ -31,6 +31,7 @@ struct BenchReport {
   TokenBytes token_bytes;
   MachineDescription machine;
   std::string ram_budget;    // as it was typed
+  bool fast_prompt = false;  // the hypura arm repacks what stays
   uint64_t limit_bytes = 0;  // 0: none
   bool warm = false;
   int samples = 0;  // wanted, of each arm

@@ -88,6 +88,7 @@ Status BenchRunner::prepare() {
   report_.token_bytes = token_bytes(index_);
   report_.machine = describe_machine();
   report_.ram_budget = options_.ram_budget;
+  report_.fast_prompt = options_.fast_prompt;
   report_.warm = options_.warm;
   report_.samples = options_.samples;
   report_.warmup = options_.warmup;
@@ -189,6 +190,7 @@ BenchArm BenchRunner::make_arm(const std::string& name) const {
   add({"-p", options_.prompt, "-n", fmt::format("{}", arm.tokens), "-c",
        fmt::format("{}", options_.context), "--temp", "0", "--ignore-eos"});
   if (name == kHypuraArm) add({"--ram-budget", options_.ram_budget});
+  if (name == kHypuraArm && options_.fast_prompt) add({"--fast-prompt"});
   if (name != kHypuraArm && !arm.stock) add({"--mode", "resident", "--exact"});
   return arm;
 }

@@ -20,10 +20,11 @@ std::string cell(const std::optional<MedianInterval>& interval, const Format& fo
 std::string conditions_text(const BenchReport& report, const BenchSummary& summary) {
   const MachineDescription& machine = report.machine;
   std::string text = fmt::format(
-      "Model {} ({}, {}), {} of weights; budget {}; {}; {}; context {}; greedy; {} interleaved "
+      "Model {} ({}, {}), {} of weights; budget {}{}; {}; {}; context {}; greedy; {} interleaved "
       "samples an arm, {} before them not recorded.\n",
       std::filesystem::path(report.model_path).filename().string(), report.architecture,
       report.quantization, format_bytes(report.weight_bytes), report.ram_budget,
+      report.fast_prompt ? ", --fast-prompt" : "",
       report.limit_bytes == 0 ? "no limit"
                               : fmt::format("limit {}, no swap", format_bytes(report.limit_bytes)),
       report.warm ? "warm" : "cold", report.context, report.samples, report.warmup);
