@@ -59,6 +59,7 @@ void describe(CommandLine& line, BenchOptions& options, Words& words) {
   line.word("MODEL", options.model, "GGUF file; of a split model any shard");
   line.option("--ram-budget", options.ram_budget,
               "hypura's: SIZE (8G), NN% of the model's weights, auto or min (default: auto)");
+  line.option("--draft", options.draft, "hypura's: a draft model, or lookup");
   line.option(
       "--limit", words.limit,
       "memory control group of every hypura and mmap sample, without swap: SIZE, off, or auto "
