@@ -123,7 +123,7 @@ class TensorList {
  private:
   static constexpr float kLogitScale = 3;
   // What an echoing layer keeps of its share.
-  static constexpr float kEcho = 0.07f;
+  static constexpr float kEcho = 0.04f;
   // The variance of silu(a) * b for a, b ~ N(0, 1).
   static constexpr float kSwigluVariance = 0.355f;
 
