@@ -32,7 +32,8 @@ class DraftModel {
   // What comes out of the budget: weights, KV, activations, logits and sampling. ggml's work buffer
   // is not in it.
   uint64_t budget_bytes() const;
-  // Bookkeeping of the context, a part of the process base. The vocabulary's is there from open() on.
+  // Bookkeeping of the context, a part of the process base. The vocabulary is in memory from open()
+  // on.
   uint64_t base_bytes() const { return base_bytes_; }
   // REQUIRES: loaded.
   llama_context* context() const { return context_.get(); }

@@ -146,7 +146,7 @@ class Engine {
   llama_context_ptr context_;
   std::unique_ptr<common_threadpools> threadpools_;
   std::unique_ptr<DraftModel> draft_;
-  std::vector<CpuThreads> shared_threads_;  // of both models, where llama.cpp's pools serve only one
+  std::vector<CpuThreads> shared_threads_;  // of a resident model and its draft
 };
 
 }  // namespace hypura

@@ -191,8 +191,8 @@ Status Speculator::compute(llama_token token, size_t position) {
   return status;
 }
 
-// What micro-batch and context have room for, behind the token at `position`. Each micro-batch reads
-// the weights anew.
+// What context and micro-batch have room for, behind the token at `position`. Another micro-batch
+// would read the weights anew.
 int Speculator::depth_limit(size_t position) const {
   const uint64_t room = llama_n_ctx(engine_.context()) - position - 1;
   const uint64_t batch = llama_n_ubatch(engine_.context()) - 1;

@@ -98,8 +98,8 @@ Status BenchRunner::prepare() {
   report_.prompt = options_.prompt;
   report_.llama = options_.llama;
   if (!options_.draft.empty()) {
-    note(fmt::format("hypura drafts with {}: one read then serves several tokens. The bound is of a "
-                     "token by itself, and can be beaten.",
+    note(fmt::format("hypura drafts with {}: one read then serves several tokens. The bound is of "
+                     "a token by itself, and can be beaten.",
                      options_.draft));
   }
   if (report_.machine.load > kLoadMax) {
