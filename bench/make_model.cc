@@ -49,6 +49,10 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--routing", options.routing, "uniform, or skewed=Z: popularity as rank^-Z")
       ->capture_default_str();
   app.add_option("--seed", options.weights.seed)->capture_default_str();
+  app.add_option("--echo", options.weights.echo_from,
+                 "layers from this one on add little, so that the first ones can draft for all");
+  app.add_option("--truncate", options.weights.layers_kept,
+                 "write only the first so many layers, as they are in the whole model");
   app.add_option("--split", options.file.shards, "number of shards")->capture_default_str();
   app.add_option("--max-size", options.bytes_max, "refuse to write more")->capture_default_str();
   app.add_flag("--size", options.size, "print the bytes of the weights and write nothing");
@@ -128,6 +132,11 @@ Status run(Options& options) {
   if (!zipf.ok()) return zipf.status();
   options.weights.zipf = *zipf;
   options.weights.silent_tokens = silent_token_count();
+
+  for (const uint32_t layers : {options.weights.echo_from, options.weights.layers_kept}) {
+    if (layers <= shape.layers) continue;
+    return invalid(fmt::format("the model has {} layers, not {}", shape.layers, layers));
+  }
 
   const auto tensors = list_tensors(shape, options.weights);
   if (!tensors.ok()) return tensors.status();

@@ -20,14 +20,14 @@ void set_strings(gguf_context* header, const char* key, const std::vector<std::s
   gguf_set_arr_str(header, key, pointers.data(), pointers.size());
 }
 
-void set_shape(gguf_context* header, const ModelShape& shape) {
+void set_shape(gguf_context* header, const ModelShape& shape, uint32_t layers) {
   const auto set = [&](const char* key, uint32_t value) {
     gguf_set_val_u32(header, fmt::format("{}.{}", shape.arch, key).c_str(), value);
   };
   const auto set_float = [&](const char* key, float value) {
     gguf_set_val_f32(header, fmt::format("{}.{}", shape.arch, key).c_str(), value);
   };
-  set("block_count", shape.layers);
+  set("block_count", layers);
   set("context_length", kContext);
   set("embedding_length", shape.embd);
   // Where llama.cpp finds no expert length it takes this one for the experts.
@@ -64,7 +64,7 @@ void set_metadata(gguf_context* header, const ModelShape& shape, const WeightOpt
   gguf_set_val_str(header, "general.name",
                    fmt::format("random {} {}", shape.arch, weights.quant).c_str());
   gguf_set_val_u32(header, "general.quantization_version", GGML_QNT_VERSION);
-  set_shape(header, shape);
+  set_shape(header, shape, weights.layers_of(shape));
   set_vocabulary(header, make_vocabulary(shape.vocab));
 }
 

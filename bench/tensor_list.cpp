@@ -134,7 +134,8 @@ class TensorList {
            kLogitScale * unit(shape_.embd));
     tensors_.back().zero_rows = options_.silent_tokens;
     norm("output_norm", shape_.embd);
-    for (uint32_t layer = 0; layer < shape_.layers; ++layer) {
+    for (uint32_t layer = 0; layer < options_.layers_of(shape_); ++layer) {
+      echo_ = options_.echo_from > 0 && layer >= options_.echo_from ? kEcho : 1;
       prefix_ = fmt::format("blk.{}.", layer);
       attention(layer);
       shape_.is_moe() ? experts(layer) : dense(layer);
@@ -144,6 +145,8 @@ class TensorList {
 
  private:
   static constexpr float kLogitScale = 3;
+  // What an echoing layer keeps of its share.
+  static constexpr float kEcho = 0.04f;
   // The variance of silu(a) * b for a, b ~ N(0, 1).
   static constexpr float kSwigluVariance = 0.355f;
 
@@ -168,7 +171,8 @@ class TensorList {
       norm("attn_q_norm", shape_.key_dim());
       norm("attn_k_norm", shape_.key_dim());
     }
-    matrix("attn_output.weight", types.output, q_dim, shape_.embd, residual() * unit(q_dim));
+    matrix("attn_output.weight", types.output, q_dim, shape_.embd,
+           echo_ * residual() * unit(q_dim));
     to_residual();
   }
 
@@ -205,7 +209,7 @@ class TensorList {
     const auto name = [&](std::string_view part) {
       return fmt::format("{}{}.weight", part, suffix);
     };
-    const float down = residual() * gain * unit(ff) / std::sqrt(kSwigluVariance);
+    const float down = echo_ * residual() * gain * unit(ff) / std::sqrt(kSwigluVariance);
     matrix(name("ffn_gate"), quant_.base, shape_.embd, ff, unit(shape_.embd), experts);
     matrix(name("ffn_up"), quant_.base, shape_.embd, ff, unit(shape_.embd), experts);
     matrix(name("ffn_down"), quant_.lifted_at(layer, shape_.layers), ff, shape_.embd, down,
@@ -242,6 +246,7 @@ class TensorList {
   const ArchTraits& arch_;
   const Quant quant_;
   std::string prefix_;
+  float echo_ = 1;  // of the layer
   std::vector<TensorSpec> tensors_;
 };
 

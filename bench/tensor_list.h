@@ -48,6 +48,16 @@ struct WeightOptions {
   double zipf = 0;
   uint32_t silent_tokens = 0;  // the first so many tokens get logit 0, so that they are not said
   uint64_t seed = 1;
+  // Layers from this one on add little to the residual: the first ones alone, with the output
+  // behind them, then say mostly the same. 0: every layer adds its share.
+  uint32_t echo_from = 0;
+  // Only so many layers are written, with the weights that they have in the whole model: a draft
+  // for it. 0: all.
+  uint32_t layers_kept = 0;
+
+  uint32_t layers_of(const ModelShape& shape) const {
+    return layers_kept == 0 ? shape.layers : layers_kept;
+  }
 };
 
 // The tensors of `shape` in the order of the file. REQUIRES: !find_fault(shape).

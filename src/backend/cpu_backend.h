@@ -30,6 +30,10 @@ class CpuThreads {
   // `threads`: 0 if only serve() will tell.
   explicit CpuThreads(int threads);
 
+  // The threads themselves, for a context that computes with the CPU backend. REQUIRES: there are
+  // some.
+  ggml_threadpool* pool() const { return pools_.back().get(); }
+
   // Lets `backend` compute with our threads, `threads` at least.
   void serve(ggml_backend_t backend, int threads);
 

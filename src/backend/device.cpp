@@ -1,5 +1,6 @@
 #include "backend/device.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "backend/buffer_type.h"
@@ -15,6 +16,8 @@ namespace {
 std::mutex g_load_mutex;
 // Set inside a LoadScope. Other threads load as if we were not there.
 thread_local StreamedModel* t_loading = nullptr;
+// Set inside a GuestScope.
+thread_local GuestScope* t_guests = nullptr;
 // Set in a host program, whose loads are all ours.
 HostedLoads g_hosted{};
 
@@ -57,6 +60,7 @@ uint64_t unmapped_weight_bytes(const ggml_cgraph* graph) {
 // Not an optimisation: the one place where a backend sees graphs before they are computed.
 void graph_optimize(ggml_backend_t, ggml_cgraph* graph, ggml_backend_graph_optimize_params*) {
   if (StreamedModel* model = model_of(graph)) return model->take_census(graph);
+  if (t_guests != nullptr) t_guests->note(graph);
   if (!is_hosted()) return;
   if (const uint64_t bytes = unmapped_weight_bytes(graph); bytes > 0) g_hosted.not_mapped(bytes);
 }
@@ -84,6 +88,7 @@ ggml_backend_t device_init(ggml_backend_dev_t, const char*) {
   backend->iface.graph_compute = graph_compute;
   backend->iface.graph_optimize = graph_optimize;
   backend->iface.graph_plan_create = nullptr;
+  if (t_guests != nullptr) t_guests->lend_threads(backend);
   return backend;
 }
 
@@ -160,6 +165,19 @@ LoadScope::LoadScope(StreamedModel& model) : lock_(g_load_mutex) {
 LoadScope::~LoadScope() {
   unhook_cpu_registry();
   t_loading = nullptr;
+}
+
+GuestScope::GuestScope(StreamedModel& model) : model_(model) {
+  HYPURA_CHECK(t_guests == nullptr);
+  t_guests = this;
+}
+
+GuestScope::~GuestScope() { t_guests = nullptr; }
+
+void GuestScope::lend_threads(ggml_backend_t backend) { model_.lend_threads(backend); }
+
+void GuestScope::note(const ggml_cgraph* graph) {
+  work_bytes_ = std::max(work_bytes_, model_.work_bytes(graph));
 }
 
 ggml_backend_reg_t hosted_registry(const HostedLoads& loads) {

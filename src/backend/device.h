@@ -28,6 +28,27 @@ class LoadScope {
   std::unique_lock<std::mutex> lock_;
 };
 
+// While it lives, contexts of other models that this thread creates compute with the threads of
+// `model`, a draft model's for one: a second pool of spinning threads would take the CPU from the
+// first. Such contexts end before `model`. One at a time in a thread.
+class GuestScope {
+ public:
+  explicit GuestScope(StreamedModel& model);
+  ~GuestScope();
+  GuestScope(const GuestScope&) = delete;
+  GuestScope& operator=(const GuestScope&) = delete;
+
+  // The largest CPU work buffer of the graphs that these contexts were built with.
+  uint64_t work_bytes() const { return work_bytes_; }
+
+  void lend_threads(ggml_backend_t backend);
+  void note(const ggml_cgraph* graph);
+
+ private:
+  StreamedModel& model_;
+  uint64_t work_bytes_ = 0;
+};
+
 // What our device asks of a plug-in in a host program. Called from any thread.
 struct HostedLoads {
   // The model whose weights the host has mapped at `mapping`; nullptr refuses the load.

@@ -113,9 +113,16 @@ void StreamedModel::take_census(ggml_cgraph* graph) {
       }
     }
   }
-  if (options_.work_bytes == nullptr) return;
-  demand_.work_bytes =
-      std::max(demand_.work_bytes, options_.work_bytes(graph, options_.threads));
+  demand_.work_bytes = std::max(demand_.work_bytes, work_bytes(graph));
+}
+
+uint64_t StreamedModel::work_bytes(const ggml_cgraph* graph) const {
+  return options_.work_bytes == nullptr ? 0 : options_.work_bytes(graph, options_.threads);
+}
+
+void StreamedModel::lend_threads(ggml_backend_t backend) {
+  const std::lock_guard lock(compute_mutex_);
+  threads_.serve(backend, options_.threads);
 }
 
 std::vector<uint64_t> StreamedModel::repacked_bytes() const {

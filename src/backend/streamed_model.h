@@ -78,6 +78,11 @@ class StreamedModel {
   ggml_status compute(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute);
   void read_weight(const Weight& weight, uint64_t offset, std::byte* destination, uint64_t bytes);
 
+  // Lets a backend compute other models' graphs with our threads. Not while we compute.
+  void lend_threads(ggml_backend_t backend);
+  // Size of ggml's CPU work buffer for a graph with our threads; 0 where nobody budgets it.
+  uint64_t work_bytes(const ggml_cgraph* graph) const;
+
   // Why the last compute() failed; ok() if it was not our doing. Clears it.
   Status take_error();
   WalkStats walk_stats() const { return walk_stats_; }

@@ -82,6 +82,22 @@ Json decode_json(const RunReport& report, bool routes) {
   };
 }
 
+// Null without a draft.
+Json draft_json(const Engine& engine, const DraftStats& draft) {
+  const DraftOptions& options = engine.draft_options();
+  if (options.kind == DraftOptions::Kind::none) return nullptr;
+  const double passes = static_cast<double>(draft.passes);
+  const double drafted = static_cast<double>(draft.drafted);
+  return {
+      {"model", options.kind == DraftOptions::Kind::lookup ? "lookup" : options.path},
+      {"passes", draft.passes},
+      {"drafted", draft.drafted},
+      {"accepted", draft.accepted},
+      {"acceptance", rate(static_cast<double>(draft.accepted), drafted)},
+      {"mean_depth", rate(drafted, passes)},
+  };
+}
+
 std::string experts_text(const ModelInfo& info) {
   if (info.expert_count == 0) return std::string();
   return fmt::format(", {} of {} experts a token", info.expert_used_count, info.expert_count);
@@ -127,9 +143,12 @@ std::string plan_text(const Engine& engine) {
     }
     row("RAM", plan.cached_bytes, what);
   }
-  row("RAM", plan.fixed_bytes,
+  row("RAM", plan.fixed_bytes - plan.draft_bytes,
       fmt::format("KV cache {}, activations and buffers {}", format_bytes(plan.context.kv_bytes),
-                  format_bytes(plan.fixed_bytes - plan.context.kv_bytes)));
+                  format_bytes(plan.fixed_bytes - plan.context.kv_bytes - plan.draft_bytes)));
+  if (plan.draft_bytes > 0) {
+    row("RAM", plan.draft_bytes, fmt::format("draft model {}", engine.draft_options().path));
+  }
   if (streams(plan.mode)) {
     row("NVMe", plan.streamed_bytes, "weights read as they are needed");
     text += fmt::format("budget {}, and {} for the program itself\n",
@@ -160,6 +179,10 @@ std::string summary_text(const Engine& engine, const RunReport& report) {
                           percent(report.finished.prefetch.used, report.finished.prefetch.guesses),
                           report.finished.prefetch.guesses);
     }
+  }
+  if (engine.draft_options().kind != DraftOptions::Kind::none) {
+    text += fmt::format("; draft {:.0f} % of {} accepted",
+                        percent(answer.draft.accepted, answer.draft.drafted), answer.draft.drafted);
   }
   text += fmt::format("; peak memory {}\n", format_bytes(peak_resident_bytes()));
   return text;
@@ -193,6 +216,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
   json["stall_seconds"] = derived.stall_seconds;
   json["prefetch_guesses"] = report.finished.prefetch.guesses;
   json["prefetch_used"] = report.finished.prefetch.used;
+  json["draft"] = draft_json(engine, answer.draft);
   json["decode"] = decode_json(report, derived.expert_uses > 0);
   json["io_gbps"] = rate(static_cast<double>(derived.bytes_read) * 1e-9, derived.seconds);
   // The drive is measured where weights stream through the ring; all else needs a profile of the machine.
@@ -206,6 +230,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
   json["budgets"] = {
       {"ram_bytes", plan.budget_bytes == 0 ? Json(nullptr) : Json(plan.budget_bytes)},
       {"fixed_bytes", plan.fixed_bytes},
+      {"draft_bytes", plan.draft_bytes},
       {"kv_bytes", plan.context.kv_bytes},
       {"compute_bytes", plan.context.compute_bytes},
       {"weight_bytes", plan.weight_bytes},

@@ -2,11 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <map>
+#include <system_error>
+#include <utility>
 
 #include "cli/command_line.h"
 #include "cli/llama_arguments.h"
+#include "engine/draft_depth.h"
 
 namespace hypura::cli {
 namespace {
@@ -43,6 +48,8 @@ struct Words {
   std::string ram_budget = "auto";
   std::string mode = "auto";
   std::string prefetch = "auto";
+  std::string draft;
+  std::string draft_depth = "auto";
   int context = 0;
   bool exact = false;
   bool fast_prompt = false;
@@ -63,6 +70,12 @@ void describe(const RunCommand& command, CommandLine& line, Words& words) {
   line.option("--prefetch", words.prefetch,
               "experts read ahead of their router: off, router (the next layer's, applied early), "
               "coactivation (what followed before) or auto (default: auto)");
+  line.option("--draft,--model-draft,--spec-draft-model", words.draft,
+              "a small model of the same vocabulary that proposes tokens, which the model verifies "
+              "many at a time, or `lookup`: proposes what followed the last time");
+  line.option("--draft-depth", words.draft_depth,
+              "tokens to propose at a time: N, or auto, by what a pass of the model takes "
+              "(default: auto)");
   line.option("--ctx", words.context, 1, kContextMax,
               "tokens of context; like -c (default: the model's, at most 8192)");
   line.flag("--json", words.json, "print one JSON object at the end instead of the text");
@@ -78,6 +91,29 @@ Status check_repacking(const EngineOptions& engine) {
   return Status(StatusCode::invalid_argument,
                 fmt::format("--fast-prompt and {} exclude each other", other))
       .because("repacked weights give other bits");
+}
+
+Result<DraftOptions> parse_draft(const Words& words) {
+  DraftOptions draft;
+  if (words.draft == "lookup") {
+    draft.kind = DraftOptions::Kind::lookup;
+  } else if (!words.draft.empty()) {
+    draft.kind = DraftOptions::Kind::model;
+    draft.path = words.draft;
+  }
+  if (words.draft_depth == "auto") return draft;
+  const std::string& depth = words.draft_depth;
+  const auto [end, error] = std::from_chars(depth.data(), depth.data() + depth.size(), draft.depth);
+  if (error != std::errc() || end != depth.data() + depth.size() || draft.depth < 1 ||
+      draft.depth > kDraftDepthAsked) {
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("--draft-depth {}: 1 to {}, or auto", depth, kDraftDepthAsked));
+  }
+  if (draft.kind == DraftOptions::Kind::none) {
+    return Status(StatusCode::invalid_argument, "--draft-depth without a draft")
+        .suggest("--draft MODEL, or --draft lookup");
+  }
+  return draft;
 }
 
 // llama.cpp takes any number for these, and aborts or hangs on some.
@@ -100,6 +136,8 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
   RunOptions options;
   Result<SplitArguments> split = split_arguments(arguments);
   if (!split.ok()) return split.status();
+  // A name of llama.cpp's that would be read as -m d.
+  std::replace(split->ours.begin(), split->ours.end(), std::string("-md"), std::string("--draft"));
   Words words;
   CommandLine line(command.name, command.description);
   describe(command, line, words);
@@ -120,7 +158,10 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
                   fmt::format("--prefetch {}: no such predictor", words.prefetch))
         .suggest("auto, off, router or coactivation");
   }
+  Result<DraftOptions> draft = parse_draft(words);
+  if (!draft.ok()) return draft.status();
   EngineOptions& engine = options.engine;
+  engine.draft = *std::move(draft);
   engine.prefetch = prefetch->second;
   engine.statistics_folder = statistics_folder();
   engine.model_path = words.model;

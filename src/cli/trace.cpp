@@ -46,6 +46,10 @@ Status check(const RunOptions& options, const TraceWords& words) {
     return Status(StatusCode::invalid_argument, "trace and -i exclude each other")
         .suggest("-p or -f");
   }
+  if (options.engine.draft.kind != DraftOptions::Kind::none) {
+    return Status(StatusCode::invalid_argument, "trace and --draft exclude each other")
+        .because("tokens that are drafted and not accepted are routed, too");
+  }
   const Mode mode = options.engine.mode;
   if (mode != Mode::automatic && mode != Mode::experts) {
     return Status(StatusCode::invalid_argument,

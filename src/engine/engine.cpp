@@ -10,6 +10,7 @@
 #include "backend/work_bytes.h"
 #include "base/units.h"
 #include "engine/coactivation_file.h"
+#include "engine/draft_depth.h"
 #include "engine/llama_log.h"
 #include "engine/sampler.h"
 #include "engine/speed_probe.h"
@@ -58,6 +59,7 @@ Engine::Engine(EngineOptions options) : options_(std::move(options)) {}
 
 Engine::~Engine() {
   // Contexts end before the pools they compute with, and before their model.
+  draft_.reset();
   context_.reset();
   threadpools_.reset();
 }
@@ -75,6 +77,11 @@ Status Engine::open() {
   params.warmup = false;
   params.n_gpu_layers = 0;
   if (params.n_outputs_max <= 0) params.n_outputs_max = params.n_parallel;
+  if (options_.draft.kind != DraftOptions::Kind::none) {
+    // Every drafted token is sampled behind.
+    const int depth = options_.draft.depth > 0 ? options_.draft.depth : kDraftDepthMax;
+    params.n_outputs_max = params.n_outputs_max_per_seq = 1 + depth;
+  }
   if (params.n_ctx == 0) {
     const uint64_t trained = index_->info().context_length;
     const uint64_t context = trained == 0 ? kContextMax : std::min(trained, kContextMax);
@@ -91,6 +98,7 @@ Status Engine::open() {
   plan_.budget_bytes =
       resolve_budget(kProcessBaseBytes + kProcessBasePerMetadata * index_->info().metadata_bytes);
 
+  if (Status status = open_draft(); !status.ok()) return status;
   if (Status status = choose_path(); !status.ok()) return status;
   if (Status status = streamed_ ? open_streamed() : open_plain(); !status.ok()) return status;
   return make_context();
@@ -105,6 +113,11 @@ uint64_t Engine::resolve_budget(uint64_t base_bytes) const {
                  {.weights = plan_.weight_bytes, .automatic = automatic, .minimum = 0});
 }
 
+std::string Engine::draft_text() const {
+  if (draft_ == nullptr) return std::string();
+  return fmt::format(" + {} draft model", format_bytes(plan_.draft_bytes));
+}
+
 // What the process takes beside the budget: its own code, and vocabulary, metadata and graphs.
 uint64_t Engine::process_base(const ContextSize& size) const {
   std::vector<std::string> shards;
@@ -112,7 +125,8 @@ uint64_t Engine::process_base(const ContextSize& size) const {
     std::error_code ignored;
     shards.push_back(std::filesystem::canonical(shard.path, ignored).string());
   }
-  return program_bytes(shards) + size.anonymous_bytes;
+  const uint64_t draft = draft_ == nullptr ? 0 : draft_->base_bytes();
+  return program_bytes(shards) + size.anonymous_bytes + draft;
 }
 
 // Plain llama.cpp whenever everything fits, or when asked for; streaming otherwise.
@@ -139,7 +153,7 @@ Status Engine::choose_path() {
     plan_.budget_bytes = 0;
     return Status();
   }
-  streamed_ = asked || least || plan_.weight_bytes > plan_.budget_bytes;
+  streamed_ = asked || least || plan_.weight_bytes + plan_.draft_bytes > plan_.budget_bytes;
   const bool may_map = options_.mode == Mode::automatic && !options_.ram_budget.is_explicit();
   if (!streamed_ || (may_map && fits_page_cache())) {
     // What a context takes is known exactly only from the model: loaded without memory.
@@ -158,7 +172,8 @@ Status Engine::choose_path() {
     const std::string beside =
         plan_.fixed_bytes == 0
             ? std::string(" alone")
-            : fmt::format(" and {} for KV and activations", format_bytes(plan_.fixed_bytes));
+            : fmt::format(" and {} for KV and activations{}",
+                          format_bytes(plan_.fixed_bytes - plan_.draft_bytes), draft_text());
     return Status(StatusCode::does_not_fit,
                   fmt::format("plan does not fit: {} of weights{}, the budget is {}",
                               format_bytes(plan_.weight_bytes), beside,
@@ -199,6 +214,7 @@ Status Engine::open_plain() {
     plan_.context.anonymous_bytes = anonymous_before;
     plan_.process_base_bytes = process_base(plan_.context);
   }
+  if (Status status = load_draft(); !status.ok()) return status;
   return load_adapters();
 }
 
@@ -213,6 +229,11 @@ Status Engine::open_streamed() {
       {.threads = threads, .work_bytes = cpu_work_bytes, .repack = options_.fast_prompt});
   if (!model.ok()) return model.status();
   streamed_model_ = *std::move(model);
+  if (draft_ != nullptr) {
+    const GuestScope guest(*streamed_model_);
+    if (Status status = draft_->measure(); !status.ok()) return status;
+    plan_.draft_bytes = draft_->budget_bytes() + guest.work_bytes();
+  }
   {
     const LoadScope scope(*streamed_model_);
     if (Status status = load_model(false); !status.ok()) return status;
@@ -268,8 +289,29 @@ Status Engine::measure() {
   Result<ContextSize> size = measure_context(model_.get(), context_params_);
   if (!size.ok()) return size.status();
   plan_.context = *size;
-  plan_.fixed_bytes = size->total_bytes() + sampling_bytes(vocab(), params().sampling);
+  plan_.fixed_bytes =
+      size->total_bytes() + sampling_bytes(vocab(), params().sampling) + plan_.draft_bytes;
   return Status();
+}
+
+// What a draft model will take is known before anything is placed beside it.
+Status Engine::open_draft() {
+  if (options_.draft.kind != DraftOptions::Kind::model) return Status();
+  Result<std::unique_ptr<DraftModel>> draft = DraftModel::open(options_.draft.path, params());
+  if (!draft.ok()) return draft.status();
+  draft_ = *std::move(draft);
+  plan_.draft_bytes = draft_->budget_bytes();
+  return Status();
+}
+
+// REQUIRES: the model is loaded, at least without its weights.
+Status Engine::load_draft() {
+  if (options_.draft.kind == DraftOptions::Kind::none) return Status();
+  if (Status status = check_can_verify(model()); !status.ok()) return status;
+  if (draft_ == nullptr) return Status();
+  std::optional<GuestScope> guest;
+  if (streamed_) guest.emplace(*streamed_model_);
+  return draft_->load(vocab());
 }
 
 void Engine::make_coactivation() {
@@ -316,10 +358,12 @@ Status Engine::place_weights() {
                   fmt::format("plan does not fit: needs {} of RAM, budget is {}",
                               format_bytes(plan_.fixed_bytes + minimum),
                               format_bytes(plan_.budget_bytes)))
-        .because(fmt::format("{} least for weights + {} KV (ctx {}) + {} activations and buffers",
+        .because(fmt::format("{} least for weights + {} KV (ctx {}) + {} activations and buffers{}",
                              format_bytes(minimum), format_bytes(plan_.context.kv_bytes),
                              context_params_.n_ctx,
-                             format_bytes(plan_.fixed_bytes - plan_.context.kv_bytes)))
+                             format_bytes(plan_.fixed_bytes - plan_.context.kv_bytes -
+                                          plan_.draft_bytes),
+                             draft_text()))
         .suggest(fmt::format("--ram-budget min, a smaller --ctx (KV is {} per 1024 tokens) or a "
                              "smaller -ub (now {})",
                              format_bytes(plan_.context.kv_bytes * 1024 / std::max(1u, context_params_.n_ctx)),
@@ -335,6 +379,7 @@ Status Engine::place_weights() {
     layout = place_repacked(*index_, input, streamed_model_->repacked_bytes());
     if (!layout.ok()) return layout.status();
   }
+  if (Status status = load_draft(); !status.ok()) return status;
 
   plan_.mode = mode_of(*layout);
   plan_.pinned_bytes = 0;
@@ -378,11 +423,24 @@ Status Engine::make_context() {
       context_.get(), [](void* engine) { return static_cast<Engine*>(engine)->interrupted(); },
       this);
   common_set_adapter_lora(context_.get(), options_.params.lora_adapters);
-  if (!streamed_) {
+  if (!streamed_ && draft_ != nullptr) {
+    share_threads();
+  } else if (!streamed_) {
     threadpools_ = std::make_unique<common_threadpools>();
     threadpools_->init(context_.get(), options_.params);
   }
   return Status();
+}
+
+// Idle threads of a second pool would spin beside those that compute.
+void Engine::share_threads() {
+  shared_threads_.emplace_back(context_params_.n_threads);
+  if (context_params_.n_threads_batch != context_params_.n_threads) {
+    shared_threads_.emplace_back(context_params_.n_threads_batch);
+  }
+  for (llama_context* context : {context_.get(), draft_context()}) {
+    llama_attach_threadpool(context, shared_threads_.front().pool(), shared_threads_.back().pool());
+  }
 }
 
 Status Engine::decode(const llama_batch& batch) {

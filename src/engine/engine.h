@@ -8,11 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "backend/cpu_backend.h"
 #include "backend/streamed_model.h"
 #include "base/status.h"
 #include "cache/coactivation.h"
 #include "common.h"
 #include "engine/context_size.h"
+#include "engine/draft_model.h"
 #include "io/block_device.h"
 #include "llama-cpp.h"
 #include "model/model_index.h"
@@ -26,6 +28,14 @@ namespace hypura {
 // How experts are read ahead of their router; automatic is what measured fastest.
 enum class PrefetchMode : uint8_t { automatic, off, router, coactivation };
 
+// Who proposes tokens ahead of the model, and how many for one pass.
+struct DraftOptions {
+  enum class Kind : uint8_t { none, lookup, model };
+  Kind kind = Kind::none;
+  std::string path;  // of the draft model
+  int depth = 0;     // 0: chosen from what passes take
+};
+
 struct EngineOptions {
   std::string model_path;
   RamBudget ram_budget;
@@ -33,6 +43,7 @@ struct EngineOptions {
   bool exact = false;           // resident without repacking: the bit reference
   bool fast_prompt = false;     // streamed: repacks weights that stay, for other bits
   PrefetchMode prefetch = PrefetchMode::automatic;
+  DraftOptions draft;
   std::string statistics_folder;  // where co-activation is kept between runs; empty: nowhere
   common_params params;         // llama.cpp's own; the engine overrides what streaming dictates
   std::function<bool(uint64_t done, uint64_t total)> progress;  // false cancels
@@ -47,7 +58,8 @@ struct EngineOptions {
 struct PlanSummary {
   Mode mode = Mode::resident;
   uint64_t budget_bytes = 0;   // 0: resident with nothing to hold to
-  uint64_t fixed_bytes = 0;    // KV, activations, logits, sampling, work and scratch
+  uint64_t fixed_bytes = 0;    // KV, activations, logits, sampling, work and scratch; the draft
+  uint64_t draft_bytes = 0;    // of these, the draft model with all of its own
   ContextSize context;
   uint64_t weight_bytes = 0;   // the file's
   uint64_t pinned_bytes = 0;   // of these, always in RAM
@@ -82,6 +94,9 @@ class Engine {
   const common_params& params() const { return options_.params; }
   llama_model* model() const { return model_.get(); }
   llama_context* context() const { return context_.get(); }
+  const DraftOptions& draft_options() const { return options_.draft; }
+  // The draft model's; null if there is none.
+  llama_context* draft_context() const { return draft_ == nullptr ? nullptr : draft_->context(); }
   const llama_vocab* vocab() const { return llama_model_get_vocab(model()); }
 
   // Who is told of every routing from here on; nullptr for nobody. The recorder outlives the engine,
@@ -109,10 +124,14 @@ class Engine {
   Status load_model(bool without_memory);
   Status load_adapters();
   Status measure();
+  Status open_draft();
+  Status load_draft();
   Status make_context();
   Status place_weights();
   uint64_t resolve_budget(uint64_t base_bytes) const;
   bool fits_page_cache() const;
+  void share_threads();
+  std::string draft_text() const;
   void make_coactivation();
   uint64_t process_base(const ContextSize& size) const;
   Status finish(int code, const char* what);
@@ -133,6 +152,8 @@ class Engine {
   std::vector<llama_adapter_lora_ptr> adapters_;
   llama_context_ptr context_;
   std::unique_ptr<common_threadpools> threadpools_;
+  std::unique_ptr<DraftModel> draft_;
+  std::vector<CpuThreads> shared_threads_;  // of a resident model and its draft
 };
 
 }  // namespace hypura

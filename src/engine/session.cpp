@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <exception>
+#include <limits>
 #include <utility>
 
 #include "engine/sampler.h"
@@ -55,7 +56,10 @@ Result<std::unique_ptr<Session>> Session::create(Engine& engine) {
 }
 
 Session::Session(Engine& engine, common_sampler_ptr sampler)
-    : engine_(engine), sampler_(std::move(sampler)) {}
+    : engine_(engine), sampler_(std::move(sampler)) {
+  if (engine.draft_options().kind == DraftOptions::Kind::none) return;
+  speculator_ = std::make_unique<Speculator>(engine);
+}
 
 Result<Answer> Session::answer(const std::vector<llama_token>& prompt, int predict_max,
                                const std::function<void(const std::string&)>& on_text) {
@@ -72,10 +76,12 @@ Result<Answer> Session::answer(const std::vector<llama_token>& prompt, int predi
   if (!status.ok()) return status;
   answer.prompt_seconds = seconds_since(start);
 
+  if (speculator_ != nullptr) speculator_->begin_answer();
   Clock::time_point first_token;
   Utf8Stream stream;
   while (predict_max < 0 || std::ssize(answer.tokens) < predict_max) {
-    const llama_token token = common_sampler_sample(sampler_.get(), engine_.context(), -1);
+    const int row = speculator_ == nullptr ? -1 : speculator_->row();
+    const llama_token token = common_sampler_sample(sampler_.get(), engine_.context(), row);
     common_sampler_accept(sampler_.get(), token, true);
     if (answer.tokens.empty()) {
       first_token = Clock::now();
@@ -104,13 +110,19 @@ Result<Answer> Session::answer(const std::vector<llama_token>& prompt, int predi
       answer.stop = StopReason::context_full;
       break;
     }
-    status = add_token(token);
+    const int more = predict_max < 0 ? std::numeric_limits<int>::max()
+                                     : predict_max - static_cast<int>(answer.tokens.size());
+    status = add_token(token, more);
     if (status.code() == StatusCode::interrupted || engine_.interrupted()) {
       forget_unfinished();
       answer.stop = StopReason::interrupted;
       break;
     }
     if (!status.ok()) return status;
+  }
+  if (speculator_ != nullptr) {
+    if (status = speculator_->end_answer(history_); !status.ok()) return status;
+    answer.draft = speculator_->stats();
   }
   if (const std::string rest = stream.finish(); !rest.empty()) {
     answer.text += rest;
@@ -155,10 +167,12 @@ Status Session::process_encoder_prompt(const std::vector<llama_token>& prompt) {
   }
   llama_token start = llama_model_decoder_start_token(engine_.model());
   if (start == LLAMA_TOKEN_NULL) start = llama_vocab_bos(engine_.vocab());
-  return add_token(start);
+  return add_token(start, 0);
 }
 
-Status Session::add_token(llama_token token) {
+Status Session::add_token(llama_token token, int more) {
+  // The last token of an answer needs no pass of the model, so one less can be drafted.
+  if (speculator_ != nullptr) return speculator_->add_token(token, history_, more - 1);
   const Status status = engine_.decode(llama_batch_get_one(&token, 1));
   if (status.ok()) history_.push_back(token);
   return status;

@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/speculator.h"
 #include "llama.h"
 #include "sampling.h"
 
@@ -24,6 +26,7 @@ struct Answer {
   double first_token_seconds = 0;  // from the start of the prompt
   double decode_seconds = 0;       // for all tokens but the first
   EngineStats first_token_stats;   // the engine's, when the first token was there
+  DraftStats draft;
 };
 
 // A conversation with one context: what was said stays in the KV cache, and each prompt only adds
@@ -47,12 +50,14 @@ class Session {
 
   Status process_prompt(const std::vector<llama_token>& prompt);
   Status process_encoder_prompt(const std::vector<llama_token>& prompt);
-  Status add_token(llama_token token);
+  // The context takes `token`; the answer goes on for at most `more` tokens.
+  Status add_token(llama_token token, int more);
   void forget_unfinished();
   bool make_room();
 
   Engine& engine_;
   common_sampler_ptr sampler_;
+  std::unique_ptr<Speculator> speculator_;  // null without a draft
   std::vector<llama_token> history_;
 };
 

@@ -79,6 +79,14 @@ class MemoryLimit(support.TestCase):
                 self.assertEqual(outcome.returncode, support.DONE, str(outcome))
                 self.assertLessEqual(outcome.json()["rss_peak_bytes"], promised)
 
+    def test_a_budget_holds_with_a_draft(self):
+        words = ["--ram-budget", "min", "--draft", support.MODEL, "--draft-depth", 7]
+        first = support.greedy("-t", 1, *words, count=1)
+        promised = first["budgets"]["ram_bytes"] + first["process_base_bytes"]
+        outcome = self.limited(promised, *words)
+        self.assertEqual(outcome.returncode, support.DONE, str(outcome))
+        self.assertGreater(outcome.json()["draft"]["accepted"], 0)
+
     def test_a_limit_that_is_too_low_is_noticed_by_this_test(self):
         group = ControlGroup(12 * MIB)
         try:
@@ -121,6 +129,14 @@ class ProcessBase(support.TestCase):
             with self.subTest(budget=budget):
                 answer = support.greedy("-t", 2, "--ram-budget", budget, prompt=LONG_PROMPT, count=8)
                 self.assert_promise(answer)
+
+    def test_a_draft_is_counted(self):
+        for draft in ("lookup", support.MODEL):
+            for words in (["--ram-budget", "min"], ["--ram-budget", "min", "-b", 32, "-ub", 32],
+                          ["--mode", "resident", "--exact", "--ram-budget", "128M"]):
+                with self.subTest(draft=draft, words=words):
+                    self.assert_promise(support.greedy("-t", 1, "--draft", draft, *words,
+                                                       prompt=LONG_PROMPT, count=16))
 
     def test_a_grammar_is_counted(self):
         grammar = self.file("any.gbnf", b"root ::= [a-z ]+")

@@ -61,6 +61,7 @@ void describe(CommandLine& line, BenchOptions& options, Words& words) {
               "hypura's: SIZE (8G), NN% of the model's weights, auto or min (default: auto)");
   line.flag("--fast-prompt", options.fast_prompt,
             "hypura repacks weights that stay in RAM; its text then stands apart");
+  line.option("--draft", options.draft, "hypura's: a draft model, or lookup");
   line.option(
       "--limit", words.limit,
       "memory control group of every hypura and mmap sample, without swap: SIZE, off, or auto "

@@ -26,6 +26,7 @@ struct BenchOptions {
   std::string model;
   std::string ram_budget = "auto";  // as it was typed
   bool fast_prompt = false;         // of the hypura arm
+  std::string draft;                // for the hypura arm, as it was typed; empty: none
   RamBudget budget;
   std::string prompt = "Tell me about the river and the old mill.";
   int tokens = 32;

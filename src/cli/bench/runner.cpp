@@ -98,6 +98,11 @@ Status BenchRunner::prepare() {
   report_.context = options_.context;
   report_.prompt = options_.prompt;
   report_.llama = options_.llama;
+  if (!options_.draft.empty()) {
+    note(fmt::format("hypura drafts with {}: one read then serves several tokens. The bound is of "
+                     "a token by itself, and can be beaten.",
+                     options_.draft));
+  }
   if (report_.machine.load > kLoadMax) {
     note(fmt::format("the machine was busy (load {:.1f}): these figures are not worth keeping.",
                      report_.machine.load));
@@ -191,6 +196,7 @@ BenchArm BenchRunner::make_arm(const std::string& name) const {
        fmt::format("{}", options_.context), "--temp", "0", "--ignore-eos"});
   if (name == kHypuraArm) add({"--ram-budget", options_.ram_budget});
   if (name == kHypuraArm && options_.fast_prompt) add({"--fast-prompt"});
+  if (name == kHypuraArm && !options_.draft.empty()) add({"--draft", options_.draft});
   if (name != kHypuraArm && !arm.stock) add({"--mode", "resident", "--exact"});
   return arm;
 }
