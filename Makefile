@@ -6,7 +6,7 @@ SOAK_MINUTES ?= 60
 export JOBS HYPURA_CACHE HYPURA_LLAMA_DIR
 
 .DEFAULT_GOAL := build
-.PHONY: build plugin demo test soak bench bench-headline models fuzz clean help
+.PHONY: build plugin demo test soak bench bench-headline bench-matrix models fuzz clean help
 
 build:    ## build/hypura
 	@tools/bootstrap.sh build
@@ -30,6 +30,9 @@ soak:    ## random seeds and fuzzing for SOAK_MINUTES
 
 bench: build    ## hypura against llama.cpp beyond the RAM limit (root; writes 11 GB to build/models)
 	@bench/run.sh
+
+bench-matrix: build    ## limits from 120 % to 20 % of a dense and an MoE model, never below mmap (root)
+	@bench/matrix.sh
 
 bench-headline: build    ## 14B, 30B-A3B, 8x7B and 70B at 40 % and 25 % (root; up to 44 GB in build/models, one at a time)
 	@bench/headline.sh

@@ -219,9 +219,8 @@ std::string run_json(const Engine& engine, const RunReport& report) {
   json["draft"] = draft_json(engine, answer.draft);
   json["decode"] = decode_json(report, derived.expert_uses > 0);
   json["io_gbps"] = rate(static_cast<double>(derived.bytes_read) * 1e-9, derived.seconds);
-  // The drive is measured where weights stream through the ring; all else needs a profile of the machine.
-  json["io_roofline_gbps"] =
-      plan.speeds.drive > 0 ? Json(plan.speeds.drive * 1e-9) : Json(nullptr);
+  // Known once the drive has been measured (`hypura profile`).
+  json["io_roofline_gbps"] = nullptr;
   json["io_efficiency"] = nullptr;
   json["bound_seconds"] = nullptr;
   json["predicted_decode_tps"] = nullptr;

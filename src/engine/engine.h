@@ -19,7 +19,6 @@
 #include "llama-cpp.h"
 #include "model/model_index.h"
 #include "plan/budget.h"
-#include "plan/look_ahead.h"
 #include "plan/mode.h"
 #include "trace/routing_recorder.h"
 
@@ -69,7 +68,6 @@ struct PlanSummary {
   uint64_t streamed_bytes = 0;  // with their home on the drive
   uint32_t expert_slots = 0;   // over all projections
   uint32_t expert_slices = 0;
-  Speeds speeds;               // measured where weights stream through the ring
   uint64_t process_base_bytes = 0;  // code, vocabulary, metadata: outside of the budget
 };
 

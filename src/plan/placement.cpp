@@ -308,9 +308,10 @@ void Placer::pin_row_tensors(Layout& layout) const {
   }
 }
 
-// Every expert tensor gets a pool of its own, with the same share of its experts, if that is at
-// least what one token routes to: fewer slots would be overwritten before they are used again. Else
-// as many tensors as possible get that least pool, and the others share one.
+// Every expert tensor gets a pool of its own, with the same share of its experts (rounded so that all
+// of them together have that share), if that is at least what one token routes to: fewer slots would
+// be overwritten before they are used again. Else as many tensors as possible get that least pool,
+// and the others share one.
 void Placer::build_pools(Layout& layout, uint64_t budget) const {
   layout.pools.clear();
   uint64_t expert_bytes = 0;
@@ -338,7 +339,13 @@ void Placer::build_pools(Layout& layout, uint64_t budget) const {
                               .tensors = std::move(members)});
     };
     if (each >= least) {
-      for (const TensorId id : tensors) add_pool(static_cast<uint32_t>(each), {id});
+      // Of Mixtral's 8 experts 2.9 may be meant: nine tensors in ten get 3 slots, the tenth 2.
+      uint64_t given = 0;
+      for (size_t k = 0; k < tensors.size(); ++k) {
+        const uint64_t by_now = static_cast<uint64_t>(each * static_cast<double>(k + 1));
+        add_pool(static_cast<uint32_t>(by_now - given), {tensors[k]});
+        given = by_now;
+      }
       continue;
     }
     // One tensor's worth of slots goes to the shared pool.
