@@ -24,6 +24,8 @@ class ExpertPrefetch {
  public:
   ExpertPrefetch(Residency& residency, std::unique_ptr<ExpertPredictor> predictor);
 
+  // Whether to guess at all.
+  bool guesses() const { return predictor_ != nullptr; }
   // The graph `next_node` questions are about.
   void begin(const ggml_cgraph* graph);
   // The experts of the MUL_MAT_ID at `node`, first of its layer, are known. Only single tokens are

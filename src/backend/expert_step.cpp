@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <span>
 #include <utility>
 
 #include "backend/routing_ids.h"
@@ -15,6 +17,11 @@ namespace {
 // How far ahead the projections of the same experts are looked for; gate, up and down are at most
 // a dozen nodes apart.
 constexpr int kSiblingNodes = 64;
+
+// Bytes of weights, times rows, that a group computes before anybody looks at the drive again: 3 ms
+// at 20 GB/s, in which a drive delivers the 8 MiB it has in flight. One without work waits for less.
+constexpr uint64_t kGroupWork = 64 << 20;
+constexpr uint64_t kHungryGroupWork = 16 << 20;
 
 void set_contiguous(ggml_tensor* tensor, int64_t ne0, int64_t ne1, int64_t ne2) {
   tensor->ne[0] = ne0;
@@ -58,12 +65,16 @@ void ExpertStep::Group::add(int32_t expert, Lease lease) {
 }
 
 ExpertStep::ExpertStep(Residency& residency, NodeRunner& runner, ExpertPrefetch& prefetch)
-    : residency_(residency), runner_(runner), prefetch_(prefetch) {}
+    : residency_(residency),
+      runner_(runner),
+      prefetch_(prefetch),
+      fill_(residency, prefetch.guesses()) {}
 
 void ExpertStep::begin(ggml_cgraph* graph) {
   graph_ = graph;
   routing_.ids = nullptr;
   prefetch_.begin(graph);
+  fill_.begin(graph);
 }
 
 Status ExpertStep::visit(int i, TensorId tensor) {
@@ -78,6 +89,7 @@ Status ExpertStep::visit(int i, TensorId tensor) {
     }
     request_siblings(i);
     prefetch_.on_routing(i, routing_.experts, node->src[2]->ne[1]);
+    fill_.on_routing(i, routing_.experts);
   } else if (i > routing_.counted_until) {
     count_uses(pooled);
   }
@@ -94,8 +106,7 @@ Status ExpertStep::visit(int i, TensorId tensor) {
     ahead_.clear();
     leased = lease_all(pooled);
   }
-  if (!leased) return compute_in_turns(i, pooled);
-  if (!all_ready(pooled)) return compute_on_arrival(i, pooled);
+  if (!leased || !all_ready(pooled)) return compute_in_groups(i, pooled);
   patch_pool(node, pooled);
   return Status();
 }
@@ -107,7 +118,6 @@ void ExpertStep::release_all() {
   leases_.clear();
   ahead_.clear();
   group_.clear();
-  next_group_.clear();
 }
 
 Status ExpertStep::read_routing(int i, const ggml_tensor* ids, uint32_t expert_count) {
@@ -115,7 +125,7 @@ Status ExpertStep::read_routing(int i, const ggml_tensor* ids, uint32_t expert_c
   routing_.ids = ids;
   routing_.counted_until = i - 1;
   routing_.experts.clear();
-  routing_.rows.assign(expert_count, 0);
+  routing_.first_row.assign(expert_count + 1, 0);
   slot_of_.assign(expert_count, -1);
   for (int64_t token = 0; token < ids->ne[1]; ++token) {
     for (int64_t choice = 0; choice < ids->ne[0]; ++choice) {
@@ -126,10 +136,28 @@ Status ExpertStep::read_routing(int i, const ggml_tensor* ids, uint32_t expert_c
                                                       expert_count))
             .because("the router's weights are damaged, or computed something that is no number");
       }
-      if (routing_.rows[static_cast<size_t>(expert)]++ == 0) routing_.experts.push_back(expert);
+      if (routing_.first_row[static_cast<size_t>(expert)]++ == 0) {
+        routing_.experts.push_back(expert);
+      }
     }
   }
+  sort_rows(ids);
   return Status();
+}
+
+// From how many rows each expert has to where they are.
+void ExpertStep::sort_rows(const ggml_tensor* ids) {
+  std::vector<uint32_t>& first_row = routing_.first_row;
+  std::partial_sum(first_row.begin(), first_row.end(), first_row.begin());
+  routing_.rows.resize(first_row.back());
+  // Backwards, so that each end becomes a beginning.
+  for (int64_t token = ids->ne[1] - 1; token >= 0; --token) {
+    for (int64_t choice = ids->ne[0] - 1; choice >= 0; --choice) {
+      const size_t expert = static_cast<size_t>(id_at(ids, choice, token));
+      routing_.rows[--first_row[expert]] = {.token = static_cast<int32_t>(token),
+                                            .choice = static_cast<int32_t>(choice)};
+    }
+  }
 }
 
 // Asks for the routed experts of this and the following projections in the order of use, as far as
@@ -144,7 +172,8 @@ void ExpertStep::request_siblings(int i) {
     const PooledTensor pooled = residency_.experts(weight->id);
     count_uses(pooled);
     routing_.counted_until = k;
-    if (routing_.experts.size() > pooled.pool->slots()) continue;
+    // Read in turns, when they are: what comes behind must not come in front of them.
+    if (routing_.experts.size() > pooled.pool->slots()) break;
     // Those that are there first, before reads for the others take their slots.
     for (const bool ready : {true, false}) {
       for (const int32_t expert : routing_.experts) {
@@ -206,129 +235,116 @@ void ExpertStep::patch_pool(ggml_tensor* node, const PooledTensor& pooled) {
   runner_.patch(node, 2, ids_shadow);
 }
 
-// REQUIRES: nothing is pending, and the only leases are those of the routed experts.
-Status ExpertStep::compute_on_arrival(int i, const PooledTensor& pooled) {
+// REQUIRES: nothing is pending. The only leases are those of the routed experts, or there are none,
+// as they are more than slots.
+Status ExpertStep::compute_in_groups(int i, const PooledTensor& pooled) {
   ggml_tensor* node = graph_->nodes[i];
   HYPURA_CHECK(runner_.next() == i);
-  HYPURA_CHECK(leases_.size() == routing_.experts.size());
-  const int64_t rows_max = group_rows_max(node);
   waiting_ = routing_.experts;
+  if (leases_.empty()) sort_for_turns(pooled);
   while (!waiting_.empty()) {
-    group_.clear();
-    prefetch_.read_ahead();
-    int64_t rows = 0;
-    size_t kept = 0;
-    for (size_t k = 0; k < waiting_.size(); ++k) {
-      const int32_t expert = waiting_[k];
-      const int64_t expert_rows = routing_.rows[static_cast<size_t>(expert)];
-      if (pooled.pool->ready(leases_[k]) && (rows == 0 || rows + expert_rows <= rows_max)) {
-        rows += expert_rows;
-        group_.add(expert, std::move(leases_[k]));
-      } else {
-        if (pooled.pool->failed(leases_[k])) return pooled.pool->wait(leases_[k]);
-        if (kept < k) {
-          waiting_[kept] = expert;
-          leases_[kept] = std::move(leases_[k]);
-        }
-        ++kept;
-      }
+    request_waiting(pooled);
+    if (leases_.size() == waiting_.size()) {
+      prefetch_.read_ahead();
+      fill_.read_ahead();
     }
-    waiting_.resize(kept);
-    leases_.resize(kept);
+    if (Status status = take_group(node, pooled); !status.ok()) return status;
     if (group_.experts.empty()) {
+      HYPURA_CHECK(!residency_.reader().idle());
       residency_.reader().wait_one();
       continue;
     }
-    if (Status status = compute_group(node, pooled, group_); !status.ok()) return status;
+    if (Status status = compute_group(node, pooled); !status.ok()) return status;
+    group_.clear();
   }
-  group_.clear();
   runner_.skip(i);
   return Status();
 }
 
-// While one group computes, the next one is read: each may hold half of the pool. Experts that are
-// there already go first, before reads for the others evict them.
-Status ExpertStep::compute_in_turns(int i, const PooledTensor& pooled) {
-  ggml_tensor* node = graph_->nodes[i];
-  HYPURA_CHECK(runner_.next() == i);
-  std::partition(routing_.experts.begin(), routing_.experts.end(), [&](int32_t expert) {
-    return pooled.pool->is_ready(pooled.source, static_cast<uint32_t>(expert));
-  });
-  const size_t group_max = std::max<size_t>(1, pooled.pool->slots() / 2);
-  const int64_t rows_max = group_rows_max(node);
-  size_t requested = 0;
-  const auto request_group = [&](Group& group) {
-    group.clear();
-    int64_t rows = 0;
-    while (requested < routing_.experts.size() && group.leases.size() < group_max) {
-      const int32_t expert = routing_.experts[requested];
-      rows += routing_.rows[static_cast<size_t>(expert)];
-      if (rows > rows_max && !group.leases.empty()) break;
-      std::optional<Lease> lease =
-          pooled.pool->request(pooled.source, static_cast<uint32_t>(expert), ReadClass::demand);
-      if (!lease) break;
-      group.add(expert, *std::move(lease));
-      ++requested;
-    }
-    residency_.reader().pump();
+// Experts that have a slot go first, before reads for the others evict them; the others in the order
+// of the file.
+void ExpertStep::sort_for_turns(const PooledTensor& pooled) {
+  const auto rank = [&](int32_t expert) {
+    const uint32_t index = static_cast<uint32_t>(expert);
+    if (pooled.pool->is_ready(pooled.source, index)) return 0;
+    return pooled.pool->holds(pooled.source, index) ? 1 : 2;
   };
+  std::sort(waiting_.begin(), waiting_.end(), [&](int32_t a, int32_t b) {
+    return std::pair(rank(a), a) < std::pair(rank(b), b);
+  });
+}
 
-  request_group(group_);
-  // Reads that an earlier graph asked for and did not wait for may hold every slot.
-  while (group_.leases.empty() && !residency_.reader().idle()) {
-    residency_.reader().wait_one();
-    request_group(group_);
+// Slots for those of the waiting experts that have none yet. One half of the slots may be read while
+// the other half computes.
+void ExpertStep::request_waiting(const PooledTensor& pooled) {
+  const uint32_t loading_max = std::max(1U, pooled.pool->slots() / 2);
+  while (leases_.size() < waiting_.size() && pooled.pool->loading() < loading_max &&
+         pooled.pool->takes_load()) {
+    std::optional<Lease> lease = pooled.pool->request(
+        pooled.source, static_cast<uint32_t>(waiting_[leases_.size()]), ReadClass::demand);
+    if (!lease) break;
+    leases_.push_back(*std::move(lease));
   }
-  while (!group_.leases.empty()) {
-    for (const Lease& lease : group_.leases) {
-      if (Status status = pooled.pool->wait(lease); !status.ok()) return status;
+  residency_.reader().pump();
+}
+
+// Moves waiting experts that are there to the group, until it has enough to compute.
+Status ExpertStep::take_group(const ggml_tensor* node, const PooledTensor& pooled) {
+  const int64_t rows_max = group_rows_max(node);
+  const uint64_t slice_bytes = node->src[0]->nb[2];
+  const bool hungry = leases_.size() < waiting_.size() && residency_.reader().idle();
+  const uint64_t work_max = hungry ? kHungryGroupWork : kGroupWork;
+  int64_t rows = 0;
+  size_t kept = 0;
+  for (size_t k = 0; k < waiting_.size(); ++k) {
+    const int32_t expert = waiting_[k];
+    const bool leased = k < leases_.size();
+    const int64_t all_rows = rows + static_cast<int64_t>(routing_.rows_of(expert).size());
+    const bool fits = rows == 0 || (all_rows <= rows_max &&
+                                    static_cast<uint64_t>(all_rows) * slice_bytes <= work_max);
+    if (leased && fits && pooled.pool->ready(leases_[k])) {
+      rows = all_rows;
+      group_.add(expert, std::move(leases_[k]));
+      continue;
     }
-    request_group(next_group_);
-    if (Status status = compute_group(node, pooled, group_); !status.ok()) return status;
-    group_.clear();
-    if (next_group_.leases.empty()) request_group(next_group_);
-    std::swap(group_, next_group_);
+    if (leased && pooled.pool->failed(leases_[k])) return pooled.pool->wait(leases_[k]);
+    if (kept < k) {
+      waiting_[kept] = expert;
+      if (leased) leases_[kept] = std::move(leases_[k]);
+    }
+    ++kept;
   }
-  HYPURA_CHECK(requested == routing_.experts.size());
-  runner_.skip(i);
+  waiting_.resize(kept);
+  leases_.resize(leases_.size() - group_.leases.size());
   return Status();
 }
 
 // Computes the rows of the group's experts as one MUL_MAT_ID of single-row tokens, gathered from
 // the node's input and scattered to its output.
-Status ExpertStep::compute_group(ggml_tensor* node, const PooledTensor& pooled,
-                                 const Group& group) {
+Status ExpertStep::compute_group(ggml_tensor* node, const PooledTensor& pooled) {
   const ggml_tensor* input = node->src[1];
   const ggml_tensor* ids = node->src[2];
-  std::fill(slot_of_.begin(), slot_of_.end(), -1);
-  int64_t rows = 0;
-  for (size_t k = 0; k < group.experts.size(); ++k) {
-    const size_t expert = static_cast<size_t>(group.experts[k]);
-    slot_of_[expert] = static_cast<int32_t>(group.leases[k].slot().value);
-    rows += routing_.rows[expert];
-  }
+  size_t row_count = 0;
+  for (const int32_t expert : group_.experts) row_count += routing_.rows_of(expert).size();
+  const int64_t rows = static_cast<int64_t>(row_count);
   const size_t input_row_bytes = ggml_row_size(input->type, input->ne[0]);
-  gathered_.resize(std::max(gathered_.size(), static_cast<size_t>(rows) * input_row_bytes));
-  results_.resize(std::max(results_.size(), static_cast<size_t>(rows * node->ne[0])));
-  int32_t* slots = runner_.indices(static_cast<size_t>(rows));
+  gathered_.resize(std::max(gathered_.size(), row_count * input_row_bytes));
+  results_.resize(std::max(results_.size(), row_count * static_cast<size_t>(node->ne[0])));
+  int32_t* slots = runner_.indices(row_count);
 
-  const auto for_each_row = [&](const auto& visit_row) {
-    int64_t row = 0;
-    for (int64_t token = 0; token < ids->ne[1]; ++token) {
-      for (int64_t choice = 0; choice < ids->ne[0]; ++choice) {
-        const int32_t slot = slot_of_[static_cast<size_t>(id_at(ids, choice, token))];
-        if (slot >= 0) visit_row(row++, token, choice, slot);
-      }
+  std::byte* gathered = gathered_.data();
+  int32_t* slot = slots;
+  for (size_t k = 0; k < group_.experts.size(); ++k) {
+    for (const Row row : routing_.rows_of(group_.experts[k])) {
+      std::memcpy(gathered,
+                  static_cast<const std::byte*>(input->data) +
+                      static_cast<size_t>(row.choice % input->ne[1]) * input->nb[1] +
+                      static_cast<size_t>(row.token) * input->nb[2],
+                  input_row_bytes);
+      gathered += input_row_bytes;
+      *slot++ = static_cast<int32_t>(group_.leases[k].slot().value);
     }
-  };
-  for_each_row([&](int64_t row, int64_t token, int64_t choice, int32_t slot) {
-    const std::byte* source = static_cast<const std::byte*>(input->data) +
-                              static_cast<size_t>(choice % input->ne[1]) * input->nb[1] +
-                              static_cast<size_t>(token) * input->nb[2];
-    std::memcpy(gathered_.data() + static_cast<size_t>(row) * input_row_bytes, source,
-                input_row_bytes);
-    slots[row] = slot;
-  });
+  }
 
   ggml_tensor* weight_shadow = runner_.shadow(node->src[0]);
   point_to_pool(weight_shadow, pooled);
@@ -347,11 +363,16 @@ Status ExpertStep::compute_group(ggml_tensor* node, const PooledTensor& pooled,
   if (Status status = runner_.run_one(output); !status.ok()) return status;
 
   const size_t output_row_bytes = static_cast<size_t>(node->ne[0]) * sizeof(float);
-  for_each_row([&](int64_t row, int64_t token, int64_t choice, int32_t) {
-    std::memcpy(static_cast<std::byte*>(node->data) + static_cast<size_t>(choice) * node->nb[1] +
-                    static_cast<size_t>(token) * node->nb[2],
-                results_.data() + row * node->ne[0], output_row_bytes);
-  });
+  const float* result = results_.data();
+  for (const int32_t expert : group_.experts) {
+    for (const Row row : routing_.rows_of(expert)) {
+      std::memcpy(static_cast<std::byte*>(node->data) +
+                      static_cast<size_t>(row.choice) * node->nb[1] +
+                      static_cast<size_t>(row.token) * node->nb[2],
+                  result, output_row_bytes);
+      result += node->ne[0];
+    }
+  }
   return Status();
 }
 

@@ -122,15 +122,16 @@ Status GraphWalk::visit(int i) {
   return visit_whole(i, position, *weight);
 }
 
-// Pinned weights compute for milliseconds: in between, the reads that finished are collected and the
-// next ones started. Cut in front of a matrix product only, as streamed ones are.
+// Pinned weights compute for milliseconds: in between, the reads that finished are collected and
+// others started. Cut in front of a matrix product only, as streamed ones are.
 Status GraphWalk::keep_reading(int i) {
   const ggml_tensor* node = graph_->nodes[i];
-  if (node->op != GGML_OP_MUL_MAT || residency_.reader().idle()) return Status();
+  if (node->op != GGML_OP_MUL_MAT) return Status();
+  if (!experts_.wants_reads() && residency_.reader().idle()) return Status();
   const uint64_t work = ggml_nbytes(node->src[0]) * static_cast<uint64_t>(node->ne[1]);
   if (unwatched_work_ + work > kUnwatchedWork) {
     if (Status status = runner_.flush(i); !status.ok()) return status;
-    residency_.reader().pump();
+    experts_.read_ahead();
     unwatched_work_ = 0;
   }
   unwatched_work_ += work;

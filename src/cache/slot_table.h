@@ -25,6 +25,8 @@ class SlotTable {
   uint32_t slot_count() const { return static_cast<uint32_t>(slots_.size()); }
   // The slot that holds `key` or is loading it. REQUIRES: key < key_count.
   std::optional<SlotId> find(SliceId key) const;
+  // A load would evict nothing.
+  bool has_empty_slot() const { return !empty_.empty(); }
   SlotState state(SlotId slot) const { return slots_[slot.value].state; }
   SliceId key(SlotId slot) const { return slots_[slot.value].key; }
 

@@ -59,6 +59,7 @@ class Reader {
   Status read_now(const FileRange& range, std::byte* buffer);
 
   bool idle() const { return queue_->outstanding() == 0; }
+  size_t outstanding() const { return queue_->outstanding(); }  // loads
   // A read submitted now would start at once and hold up none that was submitted before.
   bool has_room() const { return queue_->has_room(); }
   uint64_t stall_ns() const { return stall_ns_; }

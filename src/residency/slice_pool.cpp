@@ -108,6 +108,10 @@ bool SlicePool::is_ready(uint32_t source, uint32_t index) const {
   return slot && table_.state(*slot) == SlotState::ready;
 }
 
+bool SlicePool::holds(uint32_t source, uint32_t index) const {
+  return table_.find(SliceId{first_key_[source] + index}).has_value();
+}
+
 void SlicePool::count_use(uint32_t source, uint32_t index) {
   is_ready(source, index) ? ++stats_.hits : ++stats_.misses;
   table_.use(SliceId{first_key_[source] + index});

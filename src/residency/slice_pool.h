@@ -61,10 +61,16 @@ class SlicePool final : public LoadSink {
 
   // A lease on the slice, ready or on its way. nullopt when every slot is leased or loading.
   std::optional<Lease> request(uint32_t source, uint32_t index, ReadClass read_class);
+  // A request for a slice that is missing would not have to wait for the read of another one.
+  bool takes_load() const { return !packed_ || !free_staging_.empty(); }
   // Counts one use of the slice: a hit if it is ready now, else a miss. Called when the use becomes
   // known, before request(). What is kept follows from these uses.
   void count_use(uint32_t source, uint32_t index);
   bool is_ready(uint32_t source, uint32_t index) const;
+  // Ready or on its way.
+  bool holds(uint32_t source, uint32_t index) const;
+  bool has_empty_slot() const { return table_.has_empty_slot(); }
+  uint32_t loading() const { return loading_; }  // slots
   bool ready(const Lease& lease) const { return table_.state(lease.slot()) == SlotState::ready; }
   // Its read failed: wait() has the reason.
   bool failed(const Lease& lease) const { return table_.state(lease.slot()) == SlotState::failed; }
