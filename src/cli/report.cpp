@@ -26,6 +26,15 @@ double hit_rate(const ResidencyStats& before, const ResidencyStats& after) {
               static_cast<double>(hits + after.expert_misses - before.expert_misses));
 }
 
+// Walking the graph: neither in kernels nor waiting for the drive.
+double host_seconds(const EngineStats& before, const EngineStats& after) {
+  const auto host_ns = [](const EngineStats& stats) {
+    return static_cast<double>(stats.walk.total_ns) - static_cast<double>(stats.walk.compute_ns) -
+           static_cast<double>(stats.residency.stall_ns);
+  };
+  return (host_ns(after) - host_ns(before)) * 1e-9;
+}
+
 // Figures of the answer alone, without loading.
 struct Derived {
   double prefill_tps = 0;
@@ -34,7 +43,7 @@ struct Derived {
   uint64_t bytes_read = 0;
   double bytes_per_token = 0;
   double stall_seconds = 0;
-  double host_seconds = 0;  // walking the graph: neither computing nor waiting for the drive
+  double host_seconds = 0;
   uint64_t expert_uses = 0;
   double expert_hit_rate = 0;
 };
@@ -55,9 +64,7 @@ Derived derive(const RunReport& report) {
   derived.bytes_per_token =
       steps == 0 ? 0 : static_cast<double>(derived.bytes_read) / static_cast<double>(steps);
   derived.stall_seconds = static_cast<double>(after.stall_ns - before.stall_ns) * 1e-9;
-  const WalkStats& walk = report.finished.walk;
-  derived.host_seconds =
-      static_cast<double>(walk.total_ns - walk.compute_ns) * 1e-9 - derived.stall_seconds;
+  derived.host_seconds = host_seconds(report.loaded, report.finished);
   derived.expert_uses = after.expert_hits - before.expert_hits + after.expert_misses -
                         before.expert_misses;
   derived.expert_hit_rate = hit_rate(before, after);
@@ -69,15 +76,17 @@ Json decode_json(const RunReport& report, bool routes) {
   const Answer& answer = report.answer;
   if (answer.tokens.size() < 2) {
     return {{"steps", 0}, {"seconds", 0.0}, {"bytes_read", 0}, {"stall_seconds", 0.0},
-            {"expert_hit_rate", nullptr}};
+            {"host_seconds", 0.0}, {"expert_hit_rate", nullptr}};
   }
   const ResidencyStats& before = answer.first_token_stats.residency;
   const ResidencyStats& after = report.finished.residency;
+  const double host = host_seconds(answer.first_token_stats, report.finished);
   return {
       {"steps", answer.tokens.size() - 1},
       {"seconds", answer.decode_seconds},
       {"bytes_read", after.bytes_read - before.bytes_read},
       {"stall_seconds", static_cast<double>(after.stall_ns - before.stall_ns) * 1e-9},
+      {"host_seconds", host},
       {"expert_hit_rate", routes ? Json(hit_rate(before, after)) : Json(nullptr)},
   };
 }
