@@ -65,12 +65,14 @@ Status Residency::build() {
   if (Status status = build_pools(); !status.ok()) return status;
   if (Status status = build_rows(); !status.ok()) return status;
   if (Status status = build_ring(); !status.ok()) return status;
-  std::vector<std::span<std::byte>> slots;
-  for (const auto& pool : pools_) slots.push_back(pool->memory());
+  if (Status status = build_pinned(); !status.ok()) return status;
+  // In the order of the first reads into it, which go on behind.
+  std::vector<std::span<std::byte>> memory{pinned_memory_.memory()};
+  for (const auto& pool : pools_) memory.push_back(pool->memory());
   for (const auto& pool : row_pools_) {
-    if (pool != nullptr) slots.push_back(pool->memory());
+    if (pool != nullptr) memory.push_back(pool->memory());
   }
-  prefaulter_ = std::make_unique<Prefaulter>(std::move(slots));
+  prefaulter_ = std::make_unique<Prefaulter>(std::move(memory));
   return Status();
 }
 
@@ -155,17 +157,21 @@ Status Residency::build_ring() {
   return Status();
 }
 
-Status Residency::load_pinned(const std::function<bool(uint64_t, uint64_t)>& progress) {
-  const std::vector<PinnedRun> runs = pinned_runs(index_, layout_.homes);
+Status Residency::build_pinned() {
   uint64_t memory_bytes = 0;
-  uint64_t total_bytes = 0;
-  for (const PinnedRun& run : runs) {
+  for (const PinnedRun& run : pinned_runs(index_, layout_.homes)) {
     memory_bytes += widened_bytes(run.bytes);
-    total_bytes += run.bytes;
   }
-  Result<Arena> memory = Arena::create(memory_bytes);
+  Result<Arena> memory = Arena::create(memory_bytes, Present::later);
   if (!memory.ok()) return memory.status();
   pinned_memory_ = *std::move(memory);
+  return Status();
+}
+
+Status Residency::load_pinned(const std::function<bool(uint64_t, uint64_t)>& progress) {
+  const std::vector<PinnedRun> runs = pinned_runs(index_, layout_.homes);
+  uint64_t total_bytes = 0;
+  for (const PinnedRun& run : runs) total_bytes += run.bytes;
 
   PartSink sink;
   const uint32_t sink_id = reader_.add_sink(sink);

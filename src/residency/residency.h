@@ -87,6 +87,7 @@ class Residency {
   Status build_pools();
   Status build_rows();
   Status build_ring();
+  Status build_pinned();
 
   const ModelIndex& index_;
   Layout layout_;
