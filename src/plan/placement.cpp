@@ -216,7 +216,9 @@ void Placer::widen_ring(Layout& layout, uint64_t stretch_bytes) const {
   if (layout.ring_bytes == 0) return;
   const uint64_t reasonable_bytes = (input_.weight_budget + input_.elsewhere_bytes) / kRingShare;
   const uint32_t wanted =
-      look_ahead_slots(input_.speeds, stretch_bytes, layout.ring_slot_bytes);
+      input_.ring_slots > 0
+          ? input_.ring_slots
+          : look_ahead_slots(input_.speeds, stretch_bytes, layout.ring_slot_bytes);
   while (layout.ring_slots < wanted &&
          layout.ring_bytes + layout.ring_slot_bytes <= reasonable_bytes) {
     ++layout.ring_slots;
@@ -255,6 +257,7 @@ void Placer::pin_dense(Layout& layout) const {
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   for (const auto& [bytes, share] : candidates) {
+    if (bytes > input_.pin_bytes_max) continue;
     if (streamed.pool_bytes + bytes > input_.weight_budget) continue;
     pin_share(layout = streamed, share);
     account(layout);
