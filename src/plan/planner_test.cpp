@@ -30,7 +30,7 @@ class Small {
  public:
   explicit Small(const std::vector<int64_t>& rows, uint32_t experts = 0) {
     GgufBytes file;
-    file.text("general.architecture", "tiny").number("tiny.block_count", rows.size());
+    file.text("general.architecture", "tiny").number("tiny.block_count", static_cast<uint32_t>(rows.size()));
     if (experts > 0) {
       file.number("tiny.expert_count", experts).number("tiny.expert_used_count", kUsed);
     }
@@ -128,7 +128,7 @@ TEST(Planner, IsNearTheBestOfAllPlans) {
     for (uint32_t i = 0; i < 3 + random() % 5; ++i) {
       rows.push_back(64 * static_cast<int64_t>(1 + random() % 12));
     }
-    const uint32_t experts = round % 2 == 0 ? 0 : 4 + random() % 3;
+    const uint32_t experts = round % 2 == 0 ? 0 : static_cast<uint32_t>(4 + random() % 3);
     const Small model(rows, experts);
     PlanInput input = model.input(0);
     const uint64_t least_bytes = least_budget(input);

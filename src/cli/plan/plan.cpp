@@ -4,21 +4,19 @@
 #include <fmt/ranges.h>
 
 #include <chrono>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <utility>
 
 #include "cli/command_line.h"
 #include "cli/plan/fetch_header.h"
 #include "cli/plan/machines.h"
+#include "cli/plan/saved.h"
 #include "cli/plan/view.h"
 #include "cli/run_options.h"
 #include "cli/terminal.h"
 #include "engine/llama_log.h"
 #include "model/header_file.h"
-#include "plan/plan_file.h"
 #include "plan/what_if.h"
 
 namespace hypura::cli {
@@ -154,21 +152,6 @@ Status show(const PlanView& view, const RunOptions& options, const Words& words)
     answer += fmt::format("\nwith {}:\n\n{}", words.what_if, changed);
   }
   return write_answer(answer) ? Status() : write_failure();
-}
-
-Result<SavedPlan> read_plan(const std::string& path) {
-  constexpr uintmax_t kBytesMax = 1 << 20;
-  std::error_code error;
-  const uintmax_t bytes = std::filesystem::file_size(path, error);
-  if (error) return Status(StatusCode::failed, "cannot read " + path).because(error.message());
-  if (bytes > kBytesMax) {
-    return Status(StatusCode::invalid_argument, fmt::format("{}: a plan of {} bytes", path, bytes));
-  }
-  std::ifstream file(path, std::ios::binary);
-  Result<SavedPlan> plan = parse_plan(std::string{std::istreambuf_iterator<char>(file), {}});
-  if (plan.ok()) return plan;
-  return Status(plan.status().code(), path + ": " + plan.status().message())
-      .suggest(plan.status().hint());
 }
 
 Status diff(const std::vector<std::string>& arguments) {

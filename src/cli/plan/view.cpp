@@ -170,11 +170,11 @@ std::string plan_table(const PlanView& view) {
       : unified(view)    ? "all weights, in memory that the GPU shares"
                          : "all other weights");
   if (plan.layout.has_value()) {
-    std::string what = fmt::format("ring of {} slots", plan.layout->ring_slots);
-    if (plan.layout->ring_bytes == 0) what = "tables";
+    std::string what;
+    if (plan.layout->ring_bytes > 0) what = fmt::format("ring of {} slots", plan.layout->ring_slots);
     if (slots(plan) > 0) {
-      what += fmt::format(", {} expert slots, expected hits {:.0f} %", slots(plan),
-                          100 * plan.prediction.hit_share);
+      what += fmt::format("{}{} expert slots, expected hits {:.0f} %", what.empty() ? "" : ", ",
+                          slots(plan), 100 * plan.prediction.hit_share);
     }
     row("RAM", plan.layout->total_bytes() - plan.layout->pinned_bytes, 0, what);
   }
