@@ -76,10 +76,8 @@ Status answer_prompt(Engine& engine, const RunOptions& options,
   report.answer = *std::move(answer);
   report.finished = engine.stats();
   if (engine.draft_options().kind == DraftOptions::Kind::none) {
-    // While decoding the cache holds the prompt and, on average, half of the answer.
-    const size_t kv_tokens = report.answer.prompt_tokens + report.answer.tokens.size() / 2;
     report.prediction = predict_run(engine, static_cast<uint32_t>(report.answer.prompt_tokens),
-                                    static_cast<uint32_t>(kv_tokens));
+                                    static_cast<uint32_t>(report.answer.tokens.size()));
   }
   save_statistics(engine);
   return written ? write_report(engine, options, report) : write_failure();

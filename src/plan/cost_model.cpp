@@ -103,8 +103,9 @@ std::vector<uint32_t> Model::order() const {
 double Model::hits(uint32_t id) const {
   if (home(id) != Home::experts) return 1;
   const PoolLayout& pool = input_.layout->pools[input_.layout->homes[id].pool];
-  return expected_hits(pool.slots, pool.tensors.size(), info(id).expert_count,
-                       input_.work.experts_used, input_.work.heat);
+  const double full = expected_hits(pool.slots, pool.tensors.size(), info(id).expert_count,
+                                    input_.work.experts_used, input_.work.heat);
+  return expected_cold_hits(full, info(id).expert_count, input_.work);
 }
 
 void Model::add_dense(uint32_t id, WalkInput& walk, TokenCost& cost) {
@@ -336,6 +337,22 @@ double expected_hits(uint64_t slots, uint64_t tensors, uint32_t experts, uint32_
     kept += weight * std::clamp(share - (rank - 1.0), 0.0, 1.0);
   }
   return kept / all;
+}
+
+double expected_cold_hits(double full_hits, uint32_t experts, const Workload& work) {
+  if (work.cold_tokens == 0 || experts == 0) return full_hits;
+  // Beyond so many tokens a cache is full: the rest counts as such at once.
+  constexpr uint32_t kCounted = 4096;
+  const uint32_t counted = std::min(work.cold_tokens, kCounted);
+  const double missed =
+      1 - static_cast<double>(std::min(work.experts_used, experts)) / static_cast<double>(experts);
+  double unused = std::pow(missed, work.cold_tokens_before);
+  double sum = full_hits * (work.cold_tokens - counted);
+  for (uint32_t token = 0; token < counted; ++token) {
+    sum += std::min(full_hits, 1 - unused);
+    unused *= missed;
+  }
+  return sum / work.cold_tokens;
 }
 
 Prediction predict(const CostInput& input) {

@@ -22,6 +22,10 @@ struct Workload {
   bool prefetch = true;           // guesses the next layer's experts
   // Skew of routing: an expert of rank r is chosen as r^-heat. 0: evenly, the hardest case.
   double heat = 0;
+  // A run with an empty cache of experts: so many tokens are decoded after so many of a prompt. 0: the
+  // cache is as full as it gets.
+  uint32_t cold_tokens = 0;
+  uint32_t cold_tokens_before = 0;
 };
 
 struct CostInput {
@@ -81,6 +85,10 @@ std::vector<TensorUse> assumed_uses(const ModelIndex& index);
 // where one token needs more than there are: a pool is overwritten before it is used again
 // (docs/experiments.md, "Expert slots below one token's working set").
 double expected_hits(uint64_t slots, uint64_t tensors, uint32_t experts, uint32_t used, double heat);
+
+// The same on average over the first tokens of a cache that starts empty: no more can hit than have
+// been used. Of `experts` that are chosen evenly, n tokens have used 1 - (1 - used / experts)^n.
+double expected_cold_hits(double full_hits, uint32_t experts, const Workload& work);
 
 // From what a machine can do to what a model will do on it. Nothing in here is fitted to a model's
 // speed: every term is bytes over a rate of the profile, or calls times its overhead.

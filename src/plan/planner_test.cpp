@@ -255,6 +255,21 @@ TEST(ExpectedHits, UniformSharedAndSkewed) {
   EXPECT_LT(expected_hits(32, 1, 128, 8, 1), 1);
 }
 
+TEST(ExpectedHits, AColdCacheHasOnlyWhatWasUsed) {
+  const Workload full{.experts_used = 8};
+  EXPECT_DOUBLE_EQ(expected_cold_hits(0.5, 128, full), 0.5);
+  const Workload first{.experts_used = 8, .cold_tokens = 1};
+  EXPECT_DOUBLE_EQ(expected_cold_hits(0.5, 128, first), 0);
+  const Workload second{.experts_used = 8, .cold_tokens = 1, .cold_tokens_before = 1};
+  EXPECT_DOUBLE_EQ(expected_cold_hits(0.5, 128, second), 8.0 / 128);
+  const Workload two{.experts_used = 8, .cold_tokens = 2};
+  EXPECT_DOUBLE_EQ(expected_cold_hits(0.5, 128, two), 8.0 / 128 / 2);
+  const Workload many{.experts_used = 8, .cold_tokens = 1000000};
+  EXPECT_NEAR(expected_cold_hits(0.5, 128, many), 0.5, 1e-4);
+  const Workload after_prompt{.experts_used = 8, .cold_tokens = 8, .cold_tokens_before = 1000};
+  EXPECT_DOUBLE_EQ(expected_cold_hits(0.5, 128, after_prompt), 0.5);
+}
+
 TEST(FitClass, AsUsersSayIt) {
   EXPECT_STREQ(fit_class(10.1), "fast");
   EXPECT_STREQ(fit_class(10), "usable");

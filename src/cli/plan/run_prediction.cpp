@@ -8,7 +8,7 @@
 namespace hypura::cli {
 
 std::optional<RunPrediction> predict_run(const Engine& engine, uint32_t prompt_tokens,
-                                         uint32_t kv_tokens) {
+                                         uint32_t answer_tokens) {
   const std::optional<MachineProfile> machine =
       known_machine(engine.index().shards().front().path);
   if (!machine.has_value()) return std::nullopt;
@@ -25,7 +25,11 @@ std::optional<RunPrediction> predict_run(const Engine& engine, uint32_t prompt_t
                       .demand = demand,
                       .machine = *machine,
                       .budget_bytes = plan.budget_bytes,
-                      .work = {.kv_tokens = kv_tokens, .prompt_tokens = std::max(1u, prompt_tokens)}},
+                      // On average the cache holds the prompt and half of the answer.
+                      .work = {.kv_tokens = prompt_tokens + answer_tokens / 2,
+                               .prompt_tokens = std::max(1u, prompt_tokens),
+                               .cold_tokens = answer_tokens,
+                               .cold_tokens_before = prompt_tokens}},
                      engine.layout());
   const bool streaming = engine.layout() != nullptr;
   const uint64_t memory_bytes = streaming && plan.budget_bytes > plan.fixed_bytes

@@ -17,8 +17,8 @@ struct RunPrediction {
 };
 
 // For the placement that the engine has, on this machine: nullopt until it has been profiled.
-// `kv_tokens`: in the cache while decoding, on average.
+// Its experts' cache starts empty.
 std::optional<RunPrediction> predict_run(const Engine& engine, uint32_t prompt_tokens,
-                                         uint32_t kv_tokens);
+                                         uint32_t answer_tokens);
 
 }  // namespace hypura::cli
