@@ -1,5 +1,5 @@
-// Any bytes as a saved header: the reader must answer; what it accepts names files inside one folder,
-// no larger than they say, and comes back byte by byte.
+// Any bytes as a saved header: the reader must answer; what it accepts names files inside one
+// folder, no larger than they say, and comes back byte by byte.
 #include <cstddef>
 #include <cstdint>
 #include <string>

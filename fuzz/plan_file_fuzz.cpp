@@ -1,5 +1,5 @@
-// Any bytes as a saved plan: the reader must answer, and what it accepts can be carried out and comes
-// back as it was.
+// Any bytes as a saved plan: the reader must answer, and what it accepts can be carried out and
+// comes back as it was.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

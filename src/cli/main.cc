@@ -56,8 +56,8 @@ Status dispatch(const std::vector<std::string>& words) {
   if (words[0] == "estimate") return estimate(rest);
   if (words[0] == "bench") return bench(rest);
   const std::string meant =
-      closest(words[0], {"run", "trace", "inspect", "plan", "estimate", "bench", "help", "--version",
-                          "--help"});
+      closest(words[0], {"run", "trace", "inspect", "plan", "estimate", "bench", "help",
+                         "--version", "--help"});
   return Status(StatusCode::invalid_argument, fmt::format("unknown command {}", words[0]))
       .suggest(meant.empty() ? "hypura --help" : fmt::format("did you mean {}?", meant));
 }

@@ -416,7 +416,8 @@ Status Engine::place_weights() {
   Result<Layout> layout = place_repacked(*index_, input, streamed_model_->repacked_bytes());
   if (!layout.ok()) return layout.status();
   device_ = options_.make_device ? options_.make_device() : make_block_device({});
-  if (layout->ring_bytes > 0 && input.ring_slots == 0 && input.weight_budget >= kMeasuredBudget) {
+  const bool measures = input.ring_slots == 0 && input.weight_budget >= kMeasuredBudget;
+  if (layout->ring_bytes > 0 && measures) {
     input.speeds = measure_speeds(*index_, *layout, *device_, context_params_.n_threads);
     layout = place_repacked(*index_, input, streamed_model_->repacked_bytes());
     if (!layout.ok()) return layout.status();

@@ -35,7 +35,7 @@ class Reader {
     value = found->get<bool>();
   }
   template <class Number>
-    requires std::is_arithmetic_v<Number>
+  requires std::is_arithmetic_v<Number>
   void operator()(const char* key, Number& value) {
     const Json* found = find(key);
     if (found == nullptr) return;
@@ -58,7 +58,7 @@ class Reader {
     }
   }
   template <class Object>
-    requires std::is_class_v<Object>
+  requires std::is_class_v<Object>
   void operator()(const char* key, Object& object) {
     if (const Json* found = find(key)) nested(*found, key, object);
   }
@@ -129,7 +129,7 @@ class Writer {
 };
 
 template <class Visit, class T>
-  requires std::is_same_v<std::remove_const_t<T>, DriveSample>
+requires std::is_same_v<std::remove_const_t<T>, DriveSample>
 void members(Visit& visit, T& sample) {
   visit("read_bytes", sample.read_bytes);
   visit("depth", sample.depth);
@@ -140,7 +140,7 @@ void members(Visit& visit, T& sample) {
 }
 
 template <class Visit, class T>
-  requires std::is_same_v<std::remove_const_t<T>, DriveProfile>
+requires std::is_same_v<std::remove_const_t<T>, DriveProfile>
 void members(Visit& visit, T& drive) {
   visit("device", drive.device);
   visit("filesystem", drive.filesystem);
@@ -155,7 +155,7 @@ void members(Visit& visit, T& drive) {
 }
 
 template <class Visit, class T>
-  requires std::is_same_v<std::remove_const_t<T>, ComputeSample>
+requires std::is_same_v<std::remove_const_t<T>, ComputeSample>
 void members(Visit& visit, T& sample) {
   visit("type", sample.type);
   visit("threads", sample.threads);
@@ -165,7 +165,7 @@ void members(Visit& visit, T& sample) {
 }
 
 template <class Visit, class T>
-  requires std::is_same_v<std::remove_const_t<T>, MemoryProfile>
+requires std::is_same_v<std::remove_const_t<T>, MemoryProfile>
 void members(Visit& visit, T& memory) {
   visit("total_bytes", memory.total_bytes);
   visit("limit_bytes", memory.limit_bytes);
@@ -173,7 +173,7 @@ void members(Visit& visit, T& memory) {
 }
 
 template <class Visit, class T>
-  requires std::is_same_v<std::remove_const_t<T>, GpuProfile>
+requires std::is_same_v<std::remove_const_t<T>, GpuProfile>
 void members(Visit& visit, T& gpu) {
   visit("name", gpu.name);
   visit("backend", gpu.backend);
@@ -186,7 +186,7 @@ void members(Visit& visit, T& gpu) {
 }
 
 template <class Visit, class T>
-  requires std::is_same_v<std::remove_const_t<T>, MachineProfile>
+requires std::is_same_v<std::remove_const_t<T>, MachineProfile>
 void members(Visit& visit, T& profile) {
   visit("name", profile.name);
   visit("source", profile.source);

@@ -112,8 +112,8 @@ Result<ModelHeader> parse_header(std::string_view bytes, const std::string& path
   }
   const uint32_t version = cursor.integer<uint32_t>();
   if (!cursor.ok() || version != kVersion) {
-    return invalid_model(path, fmt::format("a saved header of version {}, known is {}", version,
-                                           kVersion));
+    return invalid_model(
+        path, fmt::format("a saved header of version {}, known is {}", version, kVersion));
   }
   const uint32_t count = cursor.integer<uint32_t>();
   if (!cursor.ok() || count == 0 || count > kShardsMax) {
@@ -126,8 +126,9 @@ Result<ModelHeader> parse_header(std::string_view bytes, const std::string& path
     shard.file_bytes = cursor.integer<uint64_t>();
     sizes.push_back(cursor.integer<uint64_t>());
     shard.name = cursor.text(cursor.integer<uint32_t>());
-    const bool known_name = std::any_of(header.shards.begin(), header.shards.end(),
-                                        [&](const auto& other) { return other.name == shard.name; });
+    const bool known_name =
+        std::any_of(header.shards.begin(), header.shards.end(),
+                    [&](const auto& other) { return other.name == shard.name; });
     if (!cursor.ok() || !is_plain_name(shard.name) || known_name || sizes.back() == 0 ||
         shard.file_bytes < sizes.back() || shard.file_bytes > kFileBytesMax) {
       return invalid_model(path, fmt::format("shard {} of the saved header makes no sense", i + 1));

@@ -21,9 +21,9 @@ struct ModelHeader {
   std::vector<ShardHeader> shards;
 };
 
-// As a file: the magic "HYPURAHD", a version and the number of shards (uint32, little-endian), for each
-// shard its file's bytes and its header's bytes (uint64), its name's bytes (uint32) and its name; then
-// the headers. No GGUF reader takes it for a model.
+// As a file: the magic "HYPURAHD", a version and the number of shards (uint32, little-endian), for
+// each shard its file's bytes and its header's bytes (uint64), its name's bytes (uint32) and its
+// name; then the headers. No GGUF reader takes it for a model.
 inline constexpr std::string_view kHeaderMagic = "HYPURAHD";
 std::string to_bytes(const ModelHeader& header);
 // Errors: invalid_model, with the place. Takes no more memory than `bytes` has.

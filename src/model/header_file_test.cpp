@@ -17,8 +17,8 @@ class HeaderFile : public testing::Test {
   HeaderFile() {
     GgufBytes file;
     file.text("general.architecture", "tiny").text("general.name", "a model");
-    file.tensor({.name = "output.weight", .ne = {64, 512}, .type = GgufBytes::kF16,
-                 .bytes = 64 * 512 * 2});
+    file.tensor(
+        {.name = "output.weight", .ne = {64, 512}, .type = GgufBytes::kF16, .bytes = 64 * 512 * 2});
     path_ = directory_.write("model.gguf", file.build());
     const Result<ModelIndex> index = ModelIndex::open(path_);
     if (!index.ok()) ADD_FAILURE() << index.status().to_string();
@@ -83,8 +83,8 @@ TEST_F(HeaderFile, NamesThatLeaveTheFolderAreRefused) {
 }
 
 TEST_F(HeaderFile, SizesThatMakeNoSenseAreRefused) {
-  for (const uint64_t bytes : {uint64_t{0}, header_.shards[0].bytes.size() - 1, uint64_t{1} << 60,
-                               UINT64_MAX}) {
+  for (const uint64_t bytes :
+       {uint64_t{0}, header_.shards[0].bytes.size() - 1, uint64_t{1} << 60, UINT64_MAX}) {
     ModelHeader header = header_;
     header.shards[0].file_bytes = bytes;
     EXPECT_FALSE(parse_header(to_bytes(header), "h").ok()) << bytes;

@@ -15,8 +15,8 @@
 namespace hypura {
 namespace {
 
-// How the ring reads: chunks of this size, so many in flight (docs/experiments.md, "Reads while pinned
-// weights compute").
+// How the ring reads: chunks of this size, so many in flight (docs/experiments.md, "Reads while
+// pinned weights compute").
 constexpr uint64_t kRingReadBytes = uint64_t{1} << 20;
 constexpr double kRingDepth = 32;
 // Of rates whose spread the profile does not know: measured ones repeat within a tenth on an idle
@@ -60,8 +60,9 @@ class Model {
   void add_expert(uint32_t id, ExpertStage& stage, WalkStep& on_chip, TokenCost& cost);
   double kv_seconds() const;
   double ring_rate() const {
-    return 1e9 * drive_gbps(drive_, {.read_bytes = kRingReadBytes, .depth = kRingDepth,
-                                     .sequential = true});
+    return 1e9 *
+           drive_gbps(drive_,
+                      {.read_bytes = kRingReadBytes, .depth = kRingDepth, .sequential = true});
   }
   double call_seconds() const { return input_.machine.graph_overhead_us * 1e-6 / pace_.compute; }
 
@@ -87,7 +88,8 @@ const KernelRates& Model::rates(uint32_t id) {
   return rates;
 }
 
-// Tensors in the order of use: layer by layer, its experts last, what is outside of layers at the end.
+// Tensors in the order of use: layer by layer, its experts last, what is outside of layers at the
+// end.
 std::vector<uint32_t> Model::order() const {
   std::vector<uint32_t> ids;
   for (uint32_t i = 0; i < input_.index.tensors().size(); ++i) ids.push_back(i);
@@ -191,7 +193,8 @@ TokenCost Model::token() {
     if (matrix(tensor) || use.whole) add_dense(id, walk, cost);
   }
   std::erase_if(walk.steps, [](const WalkStep& step) {
-    return step.experts ? step.stage.slices == 0 : step.compute_seconds == 0 && step.ring_bytes == 0;
+    return step.experts ? step.stage.slices == 0
+                        : step.compute_seconds == 0 && step.ring_bytes == 0;
   });
   cost.kv_seconds = kv_seconds();
   // One graph a token, whatever streams; one row that is looked up is one read that is waited for.
@@ -215,9 +218,9 @@ TokenCost Model::token() {
   return cost;
 }
 
-// A micro-batch computes and reads at the same time, layer after layer: the larger of both. A matrix
-// takes at least as long as for one token, for its weights have to come from memory; an expert gets the
-// rows of the tokens that chose it.
+// A micro-batch computes and reads at the same time, layer after layer: the larger of both. A
+// matrix takes at least as long as for one token, for its weights have to come from memory; an
+// expert gets the rows of the tokens that chose it.
 PromptCost Model::prompt() {
   PromptCost cost;
   const Workload& work = input_.work;
@@ -254,11 +257,11 @@ PromptCost Model::prompt() {
   }
   const double ring = ring_rate();
   const double scattered =
-      1e9 * drive_gbps(drive_, {.read_bytes = std::min(kRingReadBytes,
-                                                       static_cast<uint64_t>(slice_bytes)),
-                                .depth = kRingDepth});
-  const double read = (ring > 0 ? ring_bytes / ring : 0) +
-                      (scattered > 0 ? expert_bytes / scattered : 0);
+      1e9 * drive_gbps(drive_,
+                       {.read_bytes = std::min(kRingReadBytes, static_cast<uint64_t>(slice_bytes)),
+                        .depth = kRingDepth});
+  const double read =
+      (ring > 0 ? ring_bytes / ring : 0) + (scattered > 0 ? expert_bytes / scattered : 0);
   cost.compute_seconds = passes * compute;
   cost.read_bytes = passes * (ring_bytes + expert_bytes);
   cost.read_seconds = passes * read;
@@ -285,8 +288,9 @@ std::string token_bottleneck(const CostInput& input, const TokenCost& cost) {
       {cost.gpu_seconds, "GPU: multiplying weights in its memory"},
       {cost.kv_seconds, "memory: attention over the KV cache"},
       {cost.call_seconds, "calls of the kernels"}};
-  const auto most = std::max_element(std::begin(parts), std::end(parts),
-                                     [](const auto& a, const auto& b) { return a.first < b.first; });
+  const auto most =
+      std::max_element(std::begin(parts), std::end(parts),
+                       [](const auto& a, const auto& b) { return a.first < b.first; });
   return fmt::format("{} takes {:.1f} of {:.1f} ms a token", most->second, 1e3 * most->first,
                      1e3 * cost.token_seconds);
 }
@@ -322,7 +326,8 @@ std::vector<TensorUse> assumed_uses(const ModelIndex& index) {
   return uses;
 }
 
-double expected_hits(uint64_t slots, uint64_t tensors, uint32_t experts, uint32_t used, double heat) {
+double expected_hits(uint64_t slots, uint64_t tensors, uint32_t experts, uint32_t used,
+                     double heat) {
   if (experts == 0 || tensors == 0) return 1;
   if (slots < tensors * std::min(used, experts)) return 0;
   const double share = static_cast<double>(slots) / static_cast<double>(tensors);

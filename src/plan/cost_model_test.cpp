@@ -27,17 +27,22 @@ class Predicted : public testing::Test {
     machine_.memory.read_gbps = 10;
     machine_.compute = {{.type = "f16", .threads = 2, .token_gbps = 4, .batch_gbps = 40}};
     machine_.drive = {.sequential_gbps = 1, .scattered_gbps = 1, .spread = 0.1};
-    work_ = {.kv_bytes_per_token = 1000, .kv_tokens = 100, .prompt_tokens = 100, .micro_batch = 50,
+    work_ = {.kv_bytes_per_token = 1000,
+             .kv_tokens = 100,
+             .prompt_tokens = 100,
+             .micro_batch = 50,
              .threads = 2};
   }
 
   static void add(GgufBytes& file, const char* name, int64_t rows) {
-    file.tensor({.name = name, .ne = {256, rows}, .type = GgufBytes::kF16,
+    file.tensor({.name = name,
+                 .ne = {256, rows},
+                 .type = GgufBytes::kF16,
                  .bytes = static_cast<uint64_t>(rows) * 512});
   }
   Prediction predicted(const Layout* layout = nullptr) const {
-    return predict({.index = index_, .uses = uses_, .machine = machine_, .work = work_,
-                    .layout = layout});
+    return predict(
+        {.index = index_, .uses = uses_, .machine = machine_, .work = work_, .layout = layout});
   }
   // Both layers' matrices pass through a ring, in 16 pieces each.
   Layout streamed() const {
@@ -97,7 +102,8 @@ TEST_F(Predicted, PromptsReadWhatIsMissingOnceAMicroBatch) {
 TEST_F(Predicted, TheRangeFollowsTheSpread) {
   const Layout layout = streamed();
   const Prediction narrow = predicted(&layout);
-  EXPECT_NEAR(narrow.decode_tps.low, 0.95 * narrow.decode_tps.middle, narrow.decode_tps.middle * 0.01);
+  EXPECT_NEAR(narrow.decode_tps.low, 0.95 * narrow.decode_tps.middle,
+              narrow.decode_tps.middle * 0.01);
   EXPECT_NEAR(narrow.decode_tps.high, 1.05 * narrow.decode_tps.middle,
               narrow.decode_tps.middle * 0.01);
   machine_.drive.spread = 0.4;

@@ -301,8 +301,8 @@ void Placer::grow_pools(Layout& layout) const {
   account(layout);
 }
 
-// Pools grow together, by the same share, so that up to a slot of each shape is left over: of Mixtral's
-// 38 MB each. A tensor's own pool may take it.
+// Pools grow together, by the same share, so that up to a slot of each shape is left over: of
+// Mixtral's 38 MB each. A tensor's own pool may take it.
 void Placer::fill_pools(Layout& layout) const {
   uint64_t refused_bytes = 0;
   for (PoolLayout& pool : layout.pools) {

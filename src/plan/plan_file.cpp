@@ -85,8 +85,7 @@ class Object {
 };
 
 std::optional<Mode> parse_mode(const std::string& text) {
-  for (const Mode mode :
-       {Mode::resident, Mode::mapped, Mode::experts, Mode::dense, Mode::mixed}) {
+  for (const Mode mode : {Mode::resident, Mode::mapped, Mode::experts, Mode::dense, Mode::mixed}) {
     if (text == to_string(mode)) return mode;
   }
   return std::nullopt;
@@ -152,12 +151,9 @@ std::string to_json(const SavedPlan& plan) {
                        {"micro_batch", plan.micro_batch},
                        {"pin_bytes_max", plan.choice.pin_bytes_max},
                        {"ring_slots", plan.choice.ring_slots}};
-  json["result"] = {{"pinned_bytes", plan.pinned_bytes},
-                    {"streamed_bytes", plan.streamed_bytes},
-                    {"pool_bytes", plan.pool_bytes},
-                    {"expert_slots", plan.expert_slots},
-                    {"decode_tps", plan.decode_tps},
-                    {"prompt_tps", plan.prompt_tps},
+  json["result"] = {{"pinned_bytes", plan.pinned_bytes}, {"streamed_bytes", plan.streamed_bytes},
+                    {"pool_bytes", plan.pool_bytes},     {"expert_slots", plan.expert_slots},
+                    {"decode_tps", plan.decode_tps},     {"prompt_tps", plan.prompt_tps},
                     {"bottleneck", plan.bottleneck}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -178,25 +174,24 @@ Result<SavedPlan> parse_plan(std::string_view text) {
   Object decisions(json, "decisions");
   Object result(json, "result");
   const std::optional<Mode> mode = parse_mode(decisions.text("mode"));
-  SavedPlan plan{
-      .model_name = model.text("name"),
-      .model_bytes = model.integer<uint64_t>("bytes"),
-      .model_tensors = model.integer<uint64_t>("tensors"),
-      .model_metadata = model.text("metadata"),
-      .machine = machine->get<std::string>(),
-      .budget_bytes = decisions.integer<uint64_t>("budget_bytes"),
-      .mode = mode.value_or(Mode::automatic),
-      .context = decisions.integer<uint32_t>("context"),
-      .micro_batch = decisions.integer<uint32_t>("micro_batch"),
-      .choice = {.pin_bytes_max = decisions.integer<uint64_t>("pin_bytes_max"),
-                 .ring_slots = decisions.integer<uint32_t>("ring_slots")},
-      .pinned_bytes = result.integer<uint64_t>("pinned_bytes"),
-      .streamed_bytes = result.integer<uint64_t>("streamed_bytes"),
-      .pool_bytes = result.integer<uint64_t>("pool_bytes"),
-      .expert_slots = result.integer<uint32_t>("expert_slots"),
-      .decode_tps = result.rate("decode_tps"),
-      .prompt_tps = result.rate("prompt_tps"),
-      .bottleneck = result.text("bottleneck")};
+  SavedPlan plan{.model_name = model.text("name"),
+                 .model_bytes = model.integer<uint64_t>("bytes"),
+                 .model_tensors = model.integer<uint64_t>("tensors"),
+                 .model_metadata = model.text("metadata"),
+                 .machine = machine->get<std::string>(),
+                 .budget_bytes = decisions.integer<uint64_t>("budget_bytes"),
+                 .mode = mode.value_or(Mode::automatic),
+                 .context = decisions.integer<uint32_t>("context"),
+                 .micro_batch = decisions.integer<uint32_t>("micro_batch"),
+                 .choice = {.pin_bytes_max = decisions.integer<uint64_t>("pin_bytes_max"),
+                            .ring_slots = decisions.integer<uint32_t>("ring_slots")},
+                 .pinned_bytes = result.integer<uint64_t>("pinned_bytes"),
+                 .streamed_bytes = result.integer<uint64_t>("streamed_bytes"),
+                 .pool_bytes = result.integer<uint64_t>("pool_bytes"),
+                 .expert_slots = result.integer<uint32_t>("expert_slots"),
+                 .decode_tps = result.rate("decode_tps"),
+                 .prompt_tps = result.rate("prompt_tps"),
+                 .bottleneck = result.text("bottleneck")};
   for (const Object* object : {&model, &decisions, &result}) {
     if (!object->fault().empty()) return invalid(object->fault());
   }
@@ -204,7 +199,8 @@ Result<SavedPlan> parse_plan(std::string_view text) {
   constexpr uint64_t kBytesMax = uint64_t{1} << 62;
   constexpr uint32_t kContextMax = 1 << 24;
   constexpr uint32_t kRingSlotsMax = 1 << 16;
-  if (plan.budget_bytes == 0 || plan.budget_bytes > kBytesMax) return invalid("its budget is absurd");
+  if (plan.budget_bytes == 0 || plan.budget_bytes > kBytesMax)
+    return invalid("its budget is absurd");
   if (plan.context == 0 || plan.context > kContextMax) return invalid("its context is absurd");
   if (plan.micro_batch == 0 || plan.micro_batch > kContextMax) {
     return invalid("its micro-batch is absurd");

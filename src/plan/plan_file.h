@@ -11,16 +11,16 @@
 
 namespace hypura {
 
-// A plan kept for later: which model it is for, and what it decided. Placement is a pure function of
-// the model, the budget and the choice, so these are enough to carry it out again; what came out is
-// kept for people and for --diff.
+// A plan kept for later: which model it is for, and what it decided. Placement is a pure function
+// of the model, the budget and the choice, so these are enough to carry it out again; what came out
+// is kept for people and for --diff.
 struct SavedPlan {
   static constexpr int kSchema = 1;
 
   std::string model_name;
-  uint64_t model_bytes = 0;     // of all shards
+  uint64_t model_bytes = 0;  // of all shards
   uint64_t model_tensors = 0;
-  std::string model_metadata;   // metadata_hash()
+  std::string model_metadata;  // metadata_hash()
 
   std::string machine;
   uint64_t budget_bytes = 0;

@@ -47,7 +47,14 @@ TEST(PlanFile, ComesBackAsItWas) {
 
 TEST(PlanFile, RefusesNonsense) {
   const std::string hostile[] = {
-      "", "{", "[]", "null", "7", "{}", "\xff\xfe", std::string(100000, '['),
+      "",
+      "{",
+      "[]",
+      "null",
+      "7",
+      "{}",
+      "\xff\xfe",
+      std::string(100000, '['),
       with("\"schema\": 1", "\"schema\": 2"),
       with("\"schema\": 1", "\"schema\": \"1\""),
       with("hypura plan", "other plan"),

@@ -13,9 +13,11 @@
 namespace hypura {
 namespace {
 
-// What an idle desktop takes of a machine that we cannot ask: macOS and Linux start with 1.5 to 2.5 GB.
+// What an idle desktop takes of a machine that we cannot ask: macOS and Linux start with 1.5 to 2.5
+// GB.
 constexpr uint64_t kSystemBytes = 2 * kGiB;
-// A discrete GPU's driver and runtime keep so much to themselves (CUDA context, cuBLAS: 300-500 MB).
+// A discrete GPU's driver and runtime keep so much to themselves (CUDA context, cuBLAS: 300-500
+// MB).
 constexpr uint64_t kGpuRuntimeBytes = 512 * kMiB;
 
 Workload workload(const PlanInput& input) {
@@ -38,9 +40,8 @@ Speeds speeds_of(const PlanInput& input) {
     const TensorInfo& tensor = input.index.tensor(TensorId{i});
     if (input.demand.uses[i].matmul) bytes[tensor.type] += tensor.bytes;
   }
-  const auto most = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) {
-    return a.second < b.second;
-  });
+  const auto most = std::max_element(
+      bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   if (most == bytes.end()) return {};
   const KernelRates rates = kernel_rates(input.machine.compute, type_name(most->first),
                                          input.demand.threads, input.machine.memory.read_gbps);
@@ -49,8 +50,8 @@ Speeds speeds_of(const PlanInput& input) {
   return {.drive = 1e9 * drive, .compute = 1e9 * rates.token};
 }
 
-// Dense weights first: every token needs each of their bytes; then experts, tensor by tensor. A look-up
-// stays with the CPU, as llama.cpp keeps it.
+// Dense weights first: every token needs each of their bytes; then experts, tensor by tensor. A
+// look-up stays with the CPU, as llama.cpp keeps it.
 std::vector<bool> choose_gpu(const PlanInput& input) {
   std::vector<bool> on_gpu;
   if (input.gpu_bytes == 0) return on_gpu;
@@ -79,16 +80,15 @@ uint64_t bytes_off_gpu(const PlanInput& input, const std::vector<bool>& on_gpu) 
 
 PlacementInput placement(const PlanInput& input, const std::vector<bool>& on_gpu,
                          const PlanChoice& choice) {
-  PlacementInput result{
-      .uses = input.demand.uses,
-      .weight_budget = input.budget_bytes > input.demand.fixed_bytes
-                           ? input.budget_bytes - input.demand.fixed_bytes
-                           : 0,
-      .experts_used = static_cast<uint32_t>(input.index.info().expert_used_count),
-      .rows_per_graph = input.demand.rows_per_graph,
-      .speeds = speeds_of(input),
-      .pin_bytes_max = choice.pin_bytes_max,
-      .ring_slots = choice.ring_slots};
+  PlacementInput result{.uses = input.demand.uses,
+                        .weight_budget = input.budget_bytes > input.demand.fixed_bytes
+                                             ? input.budget_bytes - input.demand.fixed_bytes
+                                             : 0,
+                        .experts_used = static_cast<uint32_t>(input.index.info().expert_used_count),
+                        .rows_per_graph = input.demand.rows_per_graph,
+                        .speeds = speeds_of(input),
+                        .pin_bytes_max = choice.pin_bytes_max,
+                        .ring_slots = choice.ring_slots};
   for (size_t i = 0; i < on_gpu.size(); ++i) {
     if (on_gpu[i]) result.uses[i].mapped = false;
   }
@@ -133,7 +133,8 @@ bool page_cache_holds(const PlanInput& input) {
   const ModelDemand& demand = input.demand;
   return input.available_bytes > 0 && input.mode == Mode::automatic &&
          input.index.info().weight_bytes + demand.fixed_bytes - demand.compute_bytes +
-                 demand.process_base_bytes <= input.available_bytes;
+                 demand.process_base_bytes <=
+             input.available_bytes;
 }
 
 // What is tried beside place()'s rule: less pinned in favour of experts, where both compete, and

@@ -14,9 +14,9 @@ namespace hypura {
 // What a model asks of any machine, beside its weights' place: measured on its graphs.
 struct ModelDemand {
   std::vector<TensorUse> uses;
-  uint64_t fixed_bytes = 0;     // KV, activations, logits, sampling, work and scratch
-  uint64_t kv_bytes = 0;        // of these
-  uint64_t compute_bytes = 0;   // of these, activations of one micro-batch
+  uint64_t fixed_bytes = 0;    // KV, activations, logits, sampling, work and scratch
+  uint64_t kv_bytes = 0;       // of these
+  uint64_t compute_bytes = 0;  // of these, activations of one micro-batch
   uint64_t process_base_bytes = 0;
   uint64_t rows_per_graph = 0;
   uint32_t context = 0;
@@ -54,10 +54,10 @@ struct Plan {
   Prediction prediction;
 };
 
-// The plan with the least predicted time of a token, of all that differ in what is pinned and how far
-// the ring reads ahead; of equals the first, which is place()'s own rule. Mode resident wherever the
-// weights fit. Pure and deterministic.
-// Error: does_not_fit with the least that would do and what to change.
+// The plan with the least predicted time of a token, of all that differ in what is pinned and how
+// far the ring reads ahead; of equals the first, which is place()'s own rule. Mode resident
+// wherever the weights fit. Pure and deterministic. Error: does_not_fit with the least that would
+// do and what to change.
 Result<Plan> make_plan(const PlanInput& input);
 
 // The least budget that make_plan() accepts.

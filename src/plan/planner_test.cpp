@@ -30,7 +30,8 @@ class Small {
  public:
   explicit Small(const std::vector<int64_t>& rows, uint32_t experts = 0) {
     GgufBytes file;
-    file.text("general.architecture", "tiny").number("tiny.block_count", static_cast<uint32_t>(rows.size()));
+    file.text("general.architecture", "tiny")
+        .number("tiny.block_count", static_cast<uint32_t>(rows.size()));
     if (experts > 0) {
       file.number("tiny.expert_count", experts).number("tiny.expert_used_count", kUsed);
     }
@@ -46,7 +47,10 @@ class Small {
   }
 
   PlanInput input(uint64_t budget) const {
-    return {.index = index_, .demand = demand_, .machine = machine_, .budget_bytes = budget,
+    return {.index = index_,
+            .demand = demand_,
+            .machine = machine_,
+            .budget_bytes = budget,
             .work = {.prefetch = false}};
   }
   const ModelIndex& index() const { return index_; }
@@ -115,10 +119,10 @@ double least_read_bytes(const Small& model, const Layout& from, uint64_t budget)
   return least;
 }
 
-// The planner against all plans there are. Pinning shares in steps of 1/1024, in the order of use, it
-// may leave room for less than the largest matrix: with every matrix, what is pinned exceeds share *
-// dense - largest, so the best share that fits leaves less than largest + dense / 1024. Slots are
-// rounded down, by less than a slice a pool.
+// The planner against all plans there are. Pinning shares in steps of 1/1024, in the order of use,
+// it may leave room for less than the largest matrix: with every matrix, what is pinned exceeds
+// share * dense - largest, so the best share that fits leaves less than largest + dense / 1024.
+// Slots are rounded down, by less than a slice a pool.
 TEST(Planner, IsNearTheBestOfAllPlans) {
   std::mt19937 random(20260101);
   int equal = 0;
@@ -215,8 +219,7 @@ TEST(Planner, IsDeterministicAndMonotonicInDriveSpeed) {
   model.machine().drive.sequential_gbps = 4;
   const Result<Plan> faster = make_plan(model.input(kMiB));
   ASSERT_TRUE(faster.ok());
-  EXPECT_NEAR(faster->prediction.token.token_seconds,
-              first->prediction.token.token_seconds / 2,
+  EXPECT_NEAR(faster->prediction.token.token_seconds, first->prediction.token.token_seconds / 2,
               first->prediction.token.token_seconds * 0.1);
 }
 

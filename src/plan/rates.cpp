@@ -65,7 +65,8 @@ KernelRates kernel_rates(const std::vector<ComputeSample>& samples, std::string_
 double drive_gbps(const DriveProfile& drive, const ReadShape& shape) {
   std::map<double, std::map<double, double>> by_size;  // read size -> depth -> rate
   for (const DriveSample& sample : drive.samples) {
-    if (sample.sequential != shape.sequential || sample.gbps <= 0 || sample.read_bytes == 0) continue;
+    if (sample.sequential != shape.sequential || sample.gbps <= 0 || sample.read_bytes == 0)
+      continue;
     by_size[sample.read_bytes][std::max(1u, sample.depth)] = sample.gbps;
   }
   if (by_size.empty()) {

@@ -14,14 +14,14 @@ namespace hypura {
 // Rates of weights of one type. `expert` falls back to `token`.
 struct KernelRates {
   double token = 0;
-  double batch = 0;   // bytes of weights times tokens
+  double batch = 0;  // bytes of weights times tokens
   double expert = 0;
 };
 
-// Of the type's samples those with `threads`, else with the most. A type without samples borrows from
-// the one whose weights have the nearest number of bits: kernels of equal width move about as many
-// bytes. No token is computed faster than memory delivers its weights, so `memory_gbps` is a lid
-// (0: none), and the answer where nothing is known.
+// Of the type's samples those with `threads`, else with the most. A type without samples borrows
+// from the one whose weights have the nearest number of bits: kernels of equal width move about as
+// many bytes. No token is computed faster than memory delivers its weights, so `memory_gbps` is a
+// lid (0: none), and the answer where nothing is known.
 KernelRates kernel_rates(const std::vector<ComputeSample>& samples, std::string_view type,
                          int threads, double memory_gbps);
 

@@ -7,7 +7,8 @@
 namespace hypura {
 namespace {
 
-// Chosen experts are read with so many reads in flight (io/read_queue.h), in chunks of at most this.
+// Chosen experts are read with so many reads in flight (io/read_queue.h), in chunks of at most
+// this.
 constexpr double kExpertDepth = 8;
 constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
 // Of the next layer's experts, those that its router names when applied early: 92 % on the embedded
@@ -39,11 +40,11 @@ class Walk {
   const WalkInput& input_;
   WalkTimes times_;
   double now_ = 0;
-  double drive_free_ = 0;    // when the drive ends what it was told to read
-  size_t next_read_ = 0;     // step whose ring piece is read next, cyclic
-  double ring_used_ = 0;     // bytes read or being read, not yet computed
-  std::deque<double> ready_; // of the pieces in the ring, in order
-  double idle_since_ = 0;    // when the last experts had been read
+  double drive_free_ = 0;     // when the drive ends what it was told to read
+  size_t next_read_ = 0;      // step whose ring piece is read next, cyclic
+  double ring_used_ = 0;      // bytes read or being read, not yet computed
+  std::deque<double> ready_;  // of the pieces in the ring, in order
+  double idle_since_ = 0;     // when the last experts had been read
 };
 
 // Ring pieces that fit are asked for at once; the drive reads them one after the other.
@@ -88,12 +89,13 @@ double Walk::expert_rate(const ExpertStage& stage, double missing) const {
   const uint64_t read = std::min(kChunkBytes, static_cast<uint64_t>(stage.slice_bytes));
   const double chunks = std::ceil(stage.slice_bytes / static_cast<double>(kChunkBytes));
   const double reads = std::max(1.0, missing * stage.slices * chunks);
-  return 1e9 * drive_gbps(*input_.drive,
-                          {.read_bytes = read, .depth = std::min(kExpertDepth, reads)});
+  return 1e9 *
+         drive_gbps(*input_.drive, {.read_bytes = read, .depth = std::min(kExpertDepth, reads)});
 }
 
-// Of `used` experts each is missing by itself with 1 - hit_share: a binomial distribution. Those that
-// are there compute while the others are read; of those the last one to arrive is computed behind.
+// Of `used` experts each is missing by itself with 1 - hit_share: a binomial distribution. Those
+// that are there compute while the others are read; of those the last one to arrive is computed
+// behind.
 void Walk::take_experts(const ExpertStage& stage) {
   const double missing_share = 1 - stage.hit_share;
   const double latency = drive_latency_seconds(*input_.drive);
@@ -116,8 +118,7 @@ void Walk::take_experts(const ExpertStage& stage) {
     if (missing > 0) {
       const double rate = expert_rate(stage, missing);
       const double bytes = missing * stage.expert_bytes;
-      const double guessed =
-          input_.prefetch ? std::min(kGuessesRight * bytes, idle * rate) : 0;
+      const double guessed = input_.prefetch ? std::min(kGuessesRight * bytes, idle * rate) : 0;
       const double read = rate > 0 ? bytes / rate : 0;
       const double arrived = rate > 0 ? latency + (bytes - guessed) / rate : 0;
       seconds = std::max(compute, arrived + stage.expert_seconds);

@@ -45,9 +45,9 @@ struct WalkTimes {
 };
 
 // Walks the steps of one token after another, with a drive that reads the ring's next pieces as far
-// ahead as there is room and a layer's experts when their router has chosen, and gives the time of a
-// token in the steady state. The expected time over how many of the chosen experts are missing, not
-// the time of the expected number: waits do not average out. Pure.
+// ahead as there is room and a layer's experts when their router has chosen, and gives the time of
+// a token in the steady state. The expected time over how many of the chosen experts are missing,
+// not the time of the expected number: waits do not average out. Pure.
 WalkTimes walk_tokens(const WalkInput& input);
 
 }  // namespace hypura

@@ -28,7 +28,8 @@ TEST(TokenWalk, ARingOfOnePieceTakesTurns) {
   EXPECT_NEAR(walk_tokens(ring(0.010, 1e7, 2e7)).token_seconds, 0.100, 1e-9);
 }
 
-// What is pinned computes in one stretch; the drive is idle for what the ring cannot take meanwhile.
+// What is pinned computes in one stretch; the drive is idle for what the ring cannot take
+// meanwhile.
 TEST(TokenWalk, ALongStretchNeedsAWideRing) {
   WalkInput input = ring(0, 1e7, 2e7);
   input.steps.push_back({.compute_seconds = 0.100});

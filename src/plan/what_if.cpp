@@ -80,8 +80,7 @@ void apply(const std::vector<WhatIf>& changes, MachineProfile& machine, uint64_t
         break;
       case WhatIf::Kind::drive_is: {
         DriveProfile& drive = machine.drive;
-        const double factor =
-            drive.sequential_gbps > 0 ? change.gbps / drive.sequential_gbps : 1;
+        const double factor = drive.sequential_gbps > 0 ? change.gbps / drive.sequential_gbps : 1;
         drive.sequential_gbps = change.gbps;
         drive.scattered_gbps =
             drive.scattered_gbps > 0 ? drive.scattered_gbps * factor : change.gbps;
@@ -127,12 +126,13 @@ std::vector<std::string> suggestions(const PlanInput& input, const Plan& plan) {
   small.kv_bytes -= freed;
   small.fixed_bytes -= freed;
   const Result<Plan> less_kv = with(small, input.work.prompt_tokens);
-  if (less_kv.ok() && less_kv->prediction.decode_tps.middle >
-                          kWorthwhile * plan.prediction.decode_tps.middle) {
-    lines.push_back(fmt::format("-ctk q8_0 -ctv q8_0: {} less KV (if it is F16 now), {:.2f} tok/s, "
-                                "not {:.2f}; other bits",
-                                format_bytes(freed), less_kv->prediction.decode_tps.middle,
-                                plan.prediction.decode_tps.middle));
+  if (less_kv.ok() &&
+      less_kv->prediction.decode_tps.middle > kWorthwhile * plan.prediction.decode_tps.middle) {
+    lines.push_back(
+        fmt::format("-ctk q8_0 -ctv q8_0: {} less KV (if it is F16 now), {:.2f} tok/s, "
+                    "not {:.2f}; other bits",
+                    format_bytes(freed), less_kv->prediction.decode_tps.middle,
+                    plan.prediction.decode_tps.middle));
   }
   return lines;
 }

@@ -23,8 +23,8 @@ Result<std::vector<WhatIf>> parse_what_if(std::string_view text);
 // More RAM is more budget, by as much. A faster drive keeps its shape over sizes and depths.
 void apply(const std::vector<WhatIf>& changes, MachineProfile& machine, uint64_t& budget_bytes);
 
-// What the user could change of the model's settings, with what it would bring: "-ub 2048: prompts at
-// 31 tok/s, not 12". Never decided by the plan itself, for it changes bits.
+// What the user could change of the model's settings, with what it would bring: "-ub 2048: prompts
+// at 31 tok/s, not 12". Never decided by the plan itself, for it changes bits.
 std::vector<std::string> suggestions(const PlanInput& input, const Plan& plan);
 
 }  // namespace hypura

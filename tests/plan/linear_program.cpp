@@ -9,9 +9,8 @@
 namespace hypura {
 
 double greedy_optimum(std::vector<Item> items, double capacity) {
-  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
-    return a.seconds * b.bytes > b.seconds * a.bytes;
-  });
+  std::sort(items.begin(), items.end(),
+            [](const Item& a, const Item& b) { return a.seconds * b.bytes > b.seconds * a.bytes; });
   double saved = 0;
   for (const Item& item : items) {
     if (item.bytes <= 0 || capacity <= 0) continue;

@@ -39,8 +39,7 @@ class Shape {
     if (!index.ok()) ADD_FAILURE() << index.status().to_string();
     index_ = *index;
     // F16 keys and values of 4096 tokens.
-    const uint64_t kv =
-        uint64_t{4096} * shape.layers * shape.kv_heads * shape.key_dim() * 2 * 2;
+    const uint64_t kv = uint64_t{4096} * shape.layers * shape.kv_heads * shape.key_dim() * 2 * 2;
     demand_ = {.uses = assumed_uses(index_),
                .fixed_bytes = kv + 300 * kMiB,
                .kv_bytes = kv,
@@ -79,7 +78,8 @@ MachineProfile shipped(const std::string& name) {
 }
 
 double sequential(const MachineProfile& machine) {
-  return 1e9 * drive_gbps(machine.drive, {.read_bytes = kReadBytes, .depth = 32, .sequential = true});
+  return 1e9 *
+         drive_gbps(machine.drive, {.read_bytes = kReadBytes, .depth = 32, .sequential = true});
 }
 
 // What could lie in memory: dense weights by the seconds that streaming them takes, experts by the
@@ -115,8 +115,8 @@ double bound_seconds(const Plan& plan, const std::vector<Item>& items, double ca
   return std::max(plan.prediction.token.compute_seconds(), all - greedy_optimum(items, capacity));
 }
 
-// Where memory does not give every tensor of a shape one token's experts, those without share so many
-// slots, which hit nothing (plan/cost_model.h): any placement has them.
+// Where memory does not give every tensor of a shape one token's experts, those without share so
+// many slots, which hit nothing (plan/cost_model.h): any placement has them.
 double capacity_of(const PlanInput& input, const Layout& layout) {
   uint64_t beside = layout.total_bytes() - layout.pinned_bytes - layout.pool_bytes;
   for (const PoolLayout& pool : layout.pools) {
@@ -127,8 +127,8 @@ double capacity_of(const PlanInput& input, const Layout& layout) {
 }
 
 TEST(Shapes, ThePlanIsWithinAHundredthOfTheLinearBound) {
-  for (const char* preset : {"qwen2-14b", "mixtral-8x7b", "llama-70b", "qwen3-30b", "dense-3g",
-                             "moe-7g", "qwen2-moe"}) {
+  for (const char* preset :
+       {"qwen2-14b", "mixtral-8x7b", "llama-70b", "qwen3-30b", "dense-3g", "moe-7g", "qwen2-moe"}) {
     const Shape shape(preset);
     for (const char* machine_name : {"m1-max-32gb", "cpu-laptop-16gb"}) {
       const MachineProfile machine = shipped(machine_name);
@@ -138,8 +138,7 @@ TEST(Shapes, ThePlanIsWithinAHundredthOfTheLinearBound) {
         ASSERT_TRUE(plan.ok()) << plan.status().to_string();
         ASSERT_TRUE(plan->layout.has_value()) << preset << " " << share;
         const std::vector<Item> items = items_of(input, *plan->layout);
-        const double bound =
-            bound_seconds(*plan, items, capacity_of(input, *plan->layout));
+        const double bound = bound_seconds(*plan, items, capacity_of(input, *plan->layout));
         const TokenCost& token = plan->prediction.token;
         const double planned = std::max(token.compute_seconds(), token.read_seconds);
         std::cout << preset << " " << machine_name << " " << share << ": " << planned / bound
@@ -166,8 +165,8 @@ TEST(Shapes, TheLinearBoundIsWhatClpFinds) {
   }
 }
 
-// Dense weights first, then experts, is what the cost model would choose, too: no share pinned and no
-// other ring beats the plan by more than the hundredth below which plans count as equal.
+// Dense weights first, then experts, is what the cost model would choose, too: no share pinned and
+// no other ring beats the plan by more than the hundredth below which plans count as equal.
 TEST(Shapes, NoOtherChoiceOfASweepIsBetter) {
   for (const char* preset : {"qwen3-30b", "mixtral-8x7b", "llama-70b"}) {
     const Shape shape(preset);
@@ -179,10 +178,9 @@ TEST(Shapes, NoOtherChoiceOfASweepIsBetter) {
       for (const double pinned : {0.0, 0.25, 0.5, 0.75, 0.9}) {
         for (const double ring : {0.25, 0.5, 1.0, 2.0, 4.0}) {
           const double slots = std::max(3.0, ring * best->layout->ring_slots);
-          input.choice = PlanChoice{
-              .pin_bytes_max = static_cast<uint64_t>(
-                  pinned * static_cast<double>(best->layout->pinned_bytes)),
-              .ring_slots = static_cast<uint32_t>(slots)};
+          input.choice = PlanChoice{.pin_bytes_max = static_cast<uint64_t>(
+                                        pinned * static_cast<double>(best->layout->pinned_bytes)),
+                                    .ring_slots = static_cast<uint32_t>(slots)};
           const Result<Plan> other = make_plan(input);
           if (!other.ok()) continue;
           EXPECT_GE(other->prediction.token.token_seconds,

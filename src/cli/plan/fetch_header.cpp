@@ -24,7 +24,8 @@ constexpr int kRedirectsMax = 5;
 Status refuse(const std::string& url, const std::string& what) {
   return Status(StatusCode::failed, fmt::format("cannot fetch {}", url))
       .because(what)
-      .suggest("where the file is: hypura inspect MODEL --save-header FILE, and name that FILE here");
+      .suggest(
+          "where the file is: hypura inspect MODEL --save-header FILE, and name that FILE here");
 }
 
 struct Part {
@@ -63,7 +64,8 @@ Result<Part> fetch(const std::string& url, uint64_t bytes) {
         return part.bytes.size() <= bytes;
       });
   if (status == 200) return refuse(url, "the server does not send parts of files");
-  if (status != 0 && status != 206) return refuse(url, fmt::format("the server answers {}", status));
+  if (status != 0 && status != 206)
+    return refuse(url, fmt::format("the server answers {}", status));
   if (!result) return refuse(url, httplib::to_string(result.error()));
   if (!parse_total(range, part.file_bytes)) {
     return refuse(url, "the server does not say how large the file is");

@@ -30,21 +30,19 @@ struct Words {
 };
 
 RunCommand command_of(bool estimating, Words& words) {
-  return {.name = estimating ? "estimate" : "plan",
-          .description =
-              estimating ? "Says what a machine that is not here would do with a model, and how fast."
-                         : "Says what a run would do on this machine, and how fast, without running.",
-          .describe =
-              [&words](CommandLine& line) {
-                line.option("--machine", words.machine,
-                            "a machine by name (hypura estimate --help lists them), or the file of "
-                            "its profile (default: this one)");
-                line.option("--explain", words.explain,
-                            "why: mode, ram, nvme, gpu, or a tensor's name");
-                line.option("--save", words.save, "write the plan to a file, for run --plan");
-                line.option("--what-if", words.what_if,
-                            "also: with this changed, as in +16G-ram,7GB/s");
-              }};
+  return {
+      .name = estimating ? "estimate" : "plan",
+      .description =
+          estimating ? "Says what a machine that is not here would do with a model, and how fast."
+                     : "Says what a run would do on this machine, and how fast, without running.",
+      .describe = [&words](CommandLine& line) {
+        line.option("--machine", words.machine,
+                    "a machine by name (hypura estimate --help lists them), or the file of "
+                    "its profile (default: this one)");
+        line.option("--explain", words.explain, "why: mode, ram, nvme, gpu, or a tensor's name");
+        line.option("--save", words.save, "write the plan to a file, for run --plan");
+        line.option("--what-if", words.what_if, "also: with this changed, as in +16G-ram,7GB/s");
+      }};
 }
 
 // The model's file: itself, or a hollow one made from a saved header or an address.
@@ -78,7 +76,8 @@ Status check_options(const RunOptions& options) {
     return refuse("--draft", "how much of a draft is accepted is only known from running");
   }
   if (engine.fast_prompt) {
-    return refuse("--fast-prompt", "what repacked weights take and bring is only known from loading");
+    return refuse("--fast-prompt",
+                  "what repacked weights take and bring is only known from loading");
   }
   return Status();
 }
@@ -88,8 +87,8 @@ Result<MachineProfile> machine_for(const Words& words, const std::string& model,
   if (!estimating) {
     if (std::optional<MachineProfile> known = known_machine(model)) return *std::move(known);
   }
-  return Status(StatusCode::invalid_argument, estimating ? "--machine is missing"
-                                                         : "this machine has not been measured")
+  return Status(StatusCode::invalid_argument,
+                estimating ? "--machine is missing" : "this machine has not been measured")
       .suggest(estimating ? fmt::format("--machine NAME, one of {}",
                                         fmt::join(shipped_machine_names(), ", "))
                           : "hypura profile MODEL, or --machine NAME for another one");
@@ -99,10 +98,10 @@ uint64_t budget_of(const RunOptions& options, const MeasuredModel& measured, boo
                    const PlanInput& input) {
   const RamBudget& asked = options.engine.ram_budget;
   if (here && asked.kind != RamBudget::Kind::minimum) return measured.budget_bytes;
-  return resolve(asked, {.weights = input.index.info().weight_bytes,
-                         .automatic = automatic_budget(input.machine,
-                                                       input.demand.process_base_bytes),
-                         .minimum = least_budget(input)});
+  return resolve(asked,
+                 {.weights = input.index.info().weight_bytes,
+                  .automatic = automatic_budget(input.machine, input.demand.process_base_bytes),
+                  .minimum = least_budget(input)});
 }
 
 Status write_file(const std::string& path, const std::string& text) {

@@ -9,8 +9,7 @@ namespace hypura::cli {
 
 std::optional<RunPrediction> predict_run(const Engine& engine, uint32_t prompt_tokens,
                                          uint32_t answer_tokens) {
-  const std::optional<MachineProfile> machine =
-      known_machine(engine.index().shards().front().path);
+  const std::optional<MachineProfile> machine = known_machine(engine.index().shards().front().path);
   if (!machine.has_value()) return std::nullopt;
   const PlanSummary& plan = engine.plan();
   const ModelDemand demand{.uses = engine.uses(),

@@ -23,7 +23,8 @@ Status check_options(const EngineOptions& options) {
   if (options.draft.kind != DraftOptions::Kind::none) other = "--draft";
   if (options.fast_prompt) other = "--fast-prompt";
   if (other == nullptr) return Status();
-  return Status(StatusCode::invalid_argument, fmt::format("--plan and {} exclude each other", other))
+  return Status(StatusCode::invalid_argument,
+                fmt::format("--plan and {} exclude each other", other))
       .because("the plan decides it")
       .suggest(fmt::format("hypura plan MODEL {} ... --save FILE", other));
 }

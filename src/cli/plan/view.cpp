@@ -44,9 +44,9 @@ uint32_t slots(const Plan& plan) {
 }
 
 std::string rate_text(const Range& range) {
-  return range.middle <= 0 ? std::string("not known")
-                           : fmt::format("{:.2f} tok/s ({:.2f} to {:.2f})", range.middle, range.low,
-                                         range.high);
+  return range.middle <= 0
+             ? std::string("not known")
+             : fmt::format("{:.2f} tok/s ({:.2f} to {:.2f})", range.middle, range.low, range.high);
 }
 
 std::string home_text(const PlanView& view, uint32_t id) {
@@ -65,20 +65,21 @@ std::string home_text(const PlanView& view, uint32_t id) {
     case Home::repacked:
       return "RAM, repacked";
     case Home::stream:
-      return fmt::format("NVMe, {} rows at a time through a ring of {} slots: {} are read for every "
-                         "token",
-                         home.piece_rows, plan.layout->ring_slots, format_bytes(tensor.bytes));
+      return fmt::format(
+          "NVMe, {} rows at a time through a ring of {} slots: {} are read for every "
+          "token",
+          home.piece_rows, plan.layout->ring_slots, format_bytes(tensor.bytes));
     case Home::rows:
       return fmt::format("NVMe, rows as they are looked up, {} cached", home.row_slots);
     case Home::experts: {
       const PoolLayout& pool = plan.layout->pools[home.pool];
-      const double hits =
-          expected_hits(pool.slots, pool.tensors.size(), tensor.expert_count,
-                        static_cast<uint32_t>(view.input.index.info().expert_used_count),
-                        view.input.work.heat);
-      return fmt::format("NVMe, experts as they are routed to: {} slots for {} experts of {} "
-                         "tensors, expected hits {:.0f} %",
-                         pool.slots, tensor.expert_count, pool.tensors.size(), 100 * hits);
+      const double hits = expected_hits(
+          pool.slots, pool.tensors.size(), tensor.expert_count,
+          static_cast<uint32_t>(view.input.index.info().expert_used_count), view.input.work.heat);
+      return fmt::format(
+          "NVMe, experts as they are routed to: {} slots for {} experts of {} "
+          "tensors, expected hits {:.0f} %",
+          pool.slots, tensor.expert_count, pool.tensors.size(), 100 * hits);
     }
   }
   return "";
@@ -89,12 +90,13 @@ std::string explain_mode(const PlanView& view) {
   const Plan& plan = view.plan;
   const uint64_t weights = input.index.info().weight_bytes;
   std::string text = fmt::format("mode {}\n", to_string(plan.mode));
-  text += fmt::format("  resident needs {}: {} of weights + {} KV (ctx {}) + {} activations and "
-                      "buffers; the budget is {}\n",
-                      format_bytes(weights + input.demand.fixed_bytes), format_bytes(weights),
-                      format_bytes(input.demand.kv_bytes), input.demand.context,
-                      format_bytes(input.demand.fixed_bytes - input.demand.kv_bytes),
-                      format_bytes(plan.budget_bytes));
+  text += fmt::format(
+      "  resident needs {}: {} of weights + {} KV (ctx {}) + {} activations and "
+      "buffers; the budget is {}\n",
+      format_bytes(weights + input.demand.fixed_bytes), format_bytes(weights),
+      format_bytes(input.demand.kv_bytes), input.demand.context,
+      format_bytes(input.demand.fixed_bytes - input.demand.kv_bytes),
+      format_bytes(plan.budget_bytes));
   if (!streams(plan.mode)) {
     return text + (plan.mode == Mode::mapped
                        ? "  mapped: it is just too small, but the page cache holds the file\n"
@@ -103,17 +105,20 @@ std::string explain_mode(const PlanView& view) {
   const double used = static_cast<double>(input.index.info().expert_used_count);
   const double all = static_cast<double>(input.index.info().expert_count);
   if (all > 0) {
-    text += fmt::format("  a byte of dense weights in RAM saves a byte of reading a token, a byte of "
-                        "experts {:.2f} ({:.0f} of {:.0f} are used): dense weights first\n",
-                        used / all, used, all);
+    text += fmt::format(
+        "  a byte of dense weights in RAM saves a byte of reading a token, a byte of "
+        "experts {:.2f} ({:.0f} of {:.0f} are used): dense weights first\n",
+        used / all, used, all);
   }
-  text += fmt::format("  pinned {}, ring {} slots, expert slots {}\n",
-                      format_bytes(plan.layout->pinned_bytes), plan.layout->ring_slots, slots(plan));
+  text +=
+      fmt::format("  pinned {}, ring {} slots, expert slots {}\n",
+                  format_bytes(plan.layout->pinned_bytes), plan.layout->ring_slots, slots(plan));
   const TokenCost& token = plan.prediction.token;
-  text += fmt::format("  a token computes {:.1f} ms and reads {:.1f} ms at the same time; it takes "
-                      "{:.1f} ms, {:.1f} of them waiting\n",
-                      1e3 * token.compute_seconds(), 1e3 * token.read_seconds,
-                      1e3 * token.token_seconds, 1e3 * token.wait_seconds);
+  text += fmt::format(
+      "  a token computes {:.1f} ms and reads {:.1f} ms at the same time; it takes "
+      "{:.1f} ms, {:.1f} of them waiting\n",
+      1e3 * token.compute_seconds(), 1e3 * token.read_seconds, 1e3 * token.token_seconds,
+      1e3 * token.wait_seconds);
   return text;
 }
 
@@ -122,8 +127,7 @@ std::string explain_tier(const PlanView& view, const std::string& tier) {
   std::map<std::string, std::pair<uint64_t, uint64_t>> roles;
   for (uint32_t i = 0; i < view.input.index.tensors().size(); ++i) {
     const bool gpu = !view.plan.on_gpu.empty() && view.plan.on_gpu[i];
-    const Home home =
-        view.plan.layout.has_value() ? view.plan.layout->homes[i].home : Home::pinned;
+    const Home home = view.plan.layout.has_value() ? view.plan.layout->homes[i].home : Home::pinned;
     const bool ram = home == Home::pinned || home == Home::repacked;
     const std::string own = gpu ? "gpu" : home == Home::unused ? "" : ram ? "ram" : "nvme";
     if (own != tier) continue;
@@ -134,7 +138,8 @@ std::string explain_tier(const PlanView& view, const std::string& tier) {
   }
   std::string text = tier + "\n";
   for (const auto& [role, sum] : roles) {
-    text += fmt::format("  {:<14}{:>6} tensors {:>12}\n", role, sum.first, format_bytes(sum.second));
+    text +=
+        fmt::format("  {:<14}{:>6} tensors {:>12}\n", role, sum.first, format_bytes(sum.second));
   }
   return roles.empty() ? text + "  nothing\n" : text;
 }
@@ -150,14 +155,13 @@ std::string plan_table(const PlanView& view) {
   const Plan& plan = view.plan;
   const ModelInfo& info = view.input.index.info();
   const TokenCost& token = plan.prediction.token;
-  std::string text = fmt::format("{} ({}, {}), {} of weights\nmachine {}\nmode {}, context {}, "
-                                 "budget {}\n\n{:<6}{:>11}{:>8}{:>13}  {}\n",
-                                 info.name.empty() ? "model" : printable(info.name),
-                                 printable(info.architecture), printable(info.quantization),
-                                 format_bytes(info.weight_bytes), machine_text(view.input.machine),
-                                 to_string(plan.mode), view.input.demand.context,
-                                 format_bytes(plan.budget_bytes), "tier", "bytes", "share",
-                                 "of a token", "what");
+  std::string text = fmt::format(
+      "{} ({}, {}), {} of weights\nmachine {}\nmode {}, context {}, "
+      "budget {}\n\n{:<6}{:>11}{:>8}{:>13}  {}\n",
+      info.name.empty() ? "model" : printable(info.name), printable(info.architecture),
+      printable(info.quantization), format_bytes(info.weight_bytes),
+      machine_text(view.input.machine), to_string(plan.mode), view.input.demand.context,
+      format_bytes(plan.budget_bytes), "tier", "bytes", "share", "of a token", "what");
   const auto row = [&](const char* tier, uint64_t bytes, double seconds, const std::string& what) {
     const double share = static_cast<double>(bytes) / static_cast<double>(info.weight_bytes);
     text += fmt::format("{:<6}{:>11}{:>6.1f} %{:>10.1f} ms  {}\n", tier, format_bytes(bytes),
@@ -171,7 +175,8 @@ std::string plan_table(const PlanView& view) {
                          : "all other weights");
   if (plan.layout.has_value()) {
     std::string what;
-    if (plan.layout->ring_bytes > 0) what = fmt::format("ring of {} slots", plan.layout->ring_slots);
+    if (plan.layout->ring_bytes > 0)
+      what = fmt::format("ring of {} slots", plan.layout->ring_slots);
     if (slots(plan) > 0) {
       what += fmt::format("{}{} expert slots, expected hits {:.0f} %", what.empty() ? "" : ", ",
                           slots(plan), 100 * plan.prediction.hit_share);
@@ -204,8 +209,8 @@ std::string plan_json(const PlanView& view) {
                {"architecture", info.architecture},
                {"quantization", info.quantization},
                {"weight_bytes", info.weight_bytes},
-               {"machine", view.input.machine.name.empty() ? view.input.machine.cpu
-                                                           : view.input.machine.name},
+               {"machine",
+                view.input.machine.name.empty() ? view.input.machine.cpu : view.input.machine.name},
                {"mode", to_string(plan.mode)},
                {"context", view.input.demand.context},
                {"micro_batch", view.input.demand.micro_batch},
@@ -219,21 +224,16 @@ std::string plan_json(const PlanView& view) {
   json["ring_bytes"] = plan.layout.has_value() ? plan.layout->ring_bytes : 0;
   json["pool_bytes"] = plan.layout.has_value() ? plan.layout->pool_bytes : 0;
   json["expert_slots"] = slots(plan);
-  json["expected_hit_rate"] =
-      slots(plan) > 0 ? Json(plan.prediction.hit_share) : Json(nullptr);
+  json["expected_hit_rate"] = slots(plan) > 0 ? Json(plan.prediction.hit_share) : Json(nullptr);
   json["predicted_decode_tps"] = range_json(plan.prediction.decode_tps);
   json["predicted_prompt_tps"] = range_json(plan.prediction.prompt_tps);
   json["fit"] = fit_class(plan.prediction.decode_tps.middle);
   json["bottleneck"] = plan.prediction.bottleneck;
   json["prompt_bottleneck"] = plan.prediction.prompt_bottleneck;
-  json["token"] = {{"seconds", token.token_seconds},
-                   {"ram_seconds", token.ram_seconds},
-                   {"gpu_seconds", token.gpu_seconds},
-                   {"kv_seconds", token.kv_seconds},
-                   {"call_seconds", token.call_seconds},
-                   {"read_bytes", token.read_bytes},
-                   {"read_seconds", token.read_seconds},
-                   {"wait_seconds", token.wait_seconds}};
+  json["token"] = {{"seconds", token.token_seconds},     {"ram_seconds", token.ram_seconds},
+                   {"gpu_seconds", token.gpu_seconds},   {"kv_seconds", token.kv_seconds},
+                   {"call_seconds", token.call_seconds}, {"read_bytes", token.read_bytes},
+                   {"read_seconds", token.read_seconds}, {"wait_seconds", token.wait_seconds}};
   json["suggestions"] = view.suggestions;
   json["planning_seconds"] = view.seconds;
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
@@ -250,7 +250,8 @@ Result<std::string> explain(const PlanView& view, const std::string& what) {
   }
   const TensorInfo& tensor = view.input.index.tensor(*id);
   return fmt::format("{} ({}, {}, {})\n  {}\n", printable(tensor.name), to_string(tensor.role),
-                     type_name(tensor.type), format_bytes(tensor.bytes), home_text(view, id->value));
+                     type_name(tensor.type), format_bytes(tensor.bytes),
+                     home_text(view, id->value));
 }
 
 }  // namespace hypura::cli
