@@ -58,6 +58,15 @@ Status GgufStream::append(std::span<const std::byte> bytes) {
   return {};
 }
 
+Status GgufStream::skip(uint64_t bytes) {
+  Status status = flush();
+  if (!status.ok()) return status;
+  written_ += bytes;
+  const off_t end = static_cast<off_t>(written_);
+  if (::ftruncate(fd_, end) != 0 || ::lseek(fd_, end, SEEK_SET) != end) return error("extend");
+  return {};
+}
+
 Status GgufStream::end_tensor() {
   const std::vector<std::byte> padding(round_up(written_, alignment_) - written_);
   return append(padding);

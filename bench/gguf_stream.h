@@ -29,6 +29,8 @@ class GgufStream {
   GgufStream& operator=(const GgufStream&) = delete;
 
   Status append(std::span<const std::byte> bytes);
+  // As append() of so many zeros, which take no room on the drive.
+  Status skip(uint64_t bytes);
   // Pads to the alignment. Call after each tensor.
   Status end_tensor();
   // Flushes to the drive, so that a benchmark does not find our dirty pages.

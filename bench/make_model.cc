@@ -55,6 +55,8 @@ void add_options(CLI::App& app, Options& options) {
                  "write only the first so many layers, as they are in the whole model");
   app.add_option("--split", options.file.shards, "number of shards")->capture_default_str();
   app.add_option("--max-size", options.bytes_max, "refuse to write more")->capture_default_str();
+  app.add_flag("--sparse", options.file.sparse,
+               "the weights are holes, which take no room: for `hypura plan` and `estimate`");
   app.add_flag("--size", options.size, "print the bytes of the weights and write nothing");
   app.add_option("--out", options.file.path, "the file to write");
 }
@@ -143,8 +145,10 @@ Status run(Options& options) {
   uint64_t bytes = 0;
   for (const TensorSpec& spec : *tensors) bytes += spec.bytes();
   if (options.size) return fmt::print("{}\n", bytes), Status();
-  Status status = check_room(options, bytes);
-  if (!status.ok()) return status;
+  if (!options.file.sparse) {
+    Status status = check_room(options, bytes);
+    if (!status.ok()) return status;
+  }
 
   const auto begin = std::chrono::steady_clock::now();
   const auto paths = write_model(shape, options.weights, options.file);

@@ -114,6 +114,11 @@ Status write_tensor(const TensorSpec& spec, Random random, WeightTiles& tiles, G
   return file.end_tensor();
 }
 
+Status skip_tensor(const TensorSpec& spec, GgufStream& file) {
+  Status status = file.skip(spec.bytes());
+  return status.ok() ? file.end_tensor() : status;
+}
+
 // Cuts the tensors into `shards` runs of about equal bytes; the last may be short, none is empty.
 std::vector<std::span<const TensorSpec>> cut(std::span<const TensorSpec> tensors, size_t shards) {
   uint64_t total = 0;
@@ -167,7 +172,10 @@ Result<std::vector<std::string>> write_model(const ModelShape& shape, const Weig
     auto file = GgufStream::create(shard_path(options, shard), *header);
     if (!file.ok()) return file.status();
     for (const TensorSpec& spec : runs[shard]) {
-      Status status = write_tensor(spec, Random(weights.seed * 1000003 + index++), tiles, **file);
+      Status status =
+          options.sparse
+              ? skip_tensor(spec, **file)
+              : write_tensor(spec, Random(weights.seed * 1000003 + index++), tiles, **file);
       if (!status.ok()) return status;
     }
     Status status = (*file)->finish();

@@ -13,6 +13,7 @@ namespace hypura {
 struct ModelFileOptions {
   std::string path;
   uint32_t shards = 1;  // more than one: PATH's stem with -00001-of-0000N.gguf, as llama.cpp splits
+  bool sparse = false;  // weights are holes: for plans and estimates of shapes, in kilobytes
 };
 
 // Writes a model of that shape, tensor by tensor; it never holds more than a few MB of it. Returns

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
 #include "cli/command_line.h"
 #include "cli/terminal.h"
+#include "model/header_file.h"
 #include "model/printable.h"
 
 namespace hypura::cli {
@@ -159,6 +161,15 @@ Json tensors_json(const ModelIndex& index) {
   return list;
 }
 
+Status save_header(const ModelIndex& index, const std::string& path) {
+  const Result<ModelHeader> header = header_of(index);
+  if (!header.ok()) return header.status();
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << to_bytes(*header);
+  file.close();
+  return file ? Status() : Status(StatusCode::failed, "cannot write " + path);
+}
+
 }  // namespace
 
 std::string inspect_text(const ModelIndex& index, bool tensors) {
@@ -195,15 +206,22 @@ Status inspect(const std::vector<std::string>& arguments) {
   std::string model;
   bool tensors = false;
   bool json = false;
+  std::string save;
   CommandLine line("inspect", "Shows what a model file holds, without reading its weights.");
   line.word("MODEL", model, "GGUF file; of a split model any shard");
   line.flag("--tensors", tensors, "list every tensor");
   line.flag("--json", json, "print one JSON object");
+  line.option("--save-header", save,
+              "write what precedes the weights to a file, which plan and estimate take in place of "
+              "the model");
   if (Status status = line.parse(arguments); !status.ok()) return status;
   if (line.help()) return write_answer(line.help_text()) ? Status() : write_failure();
 
   const Result<ModelIndex> index = ModelIndex::open(model);
   if (!index.ok()) return index.status();
+  if (!save.empty()) {
+    if (Status status = save_header(*index, save); !status.ok()) return status;
+  }
   const std::string text = json ? inspect_json(*index, tensors) : inspect_text(*index, tensors);
   return write_answer(text) ? Status() : write_failure();
 }

@@ -11,6 +11,7 @@
 #include "cli/bench/bench.h"
 #include "cli/exit_code.h"
 #include "cli/inspect.h"
+#include "cli/plan/plan.h"
 #include "cli/run.h"
 #include "cli/suggestion.h"
 #include "cli/terminal.h"
@@ -27,7 +28,9 @@ constexpr const char* kHelp =
     "\n"
     "  hypura run MODEL [-p TEXT | -f FILE | -i] [--ram-budget SIZE|NN%|auto|min]\n"
     "  hypura trace MODEL [-p TEXT | -f FILE] -o FILE [--follow]\n"
-    "  hypura inspect MODEL [--tensors] [--json]\n"
+    "  hypura inspect MODEL [--tensors] [--json] [--save-header FILE]\n"
+    "  hypura plan MODEL [--explain mode] [--what-if +16G-ram,7GB/s] [--save FILE] [--json]\n"
+    "  hypura estimate --machine NAME|FILE MODEL|URL|HEADER [--json]\n"
     "  hypura bench MODEL [--ram-budget SIZE|NN%|auto|min] [--samples N] [-o md|json|csv]\n"
     "  hypura --version\n"
     "\n"
@@ -49,9 +52,12 @@ Status dispatch(const std::vector<std::string>& words) {
   if (words[0] == "run") return run(rest);
   if (words[0] == "trace") return trace(rest);
   if (words[0] == "inspect") return inspect(rest);
+  if (words[0] == "plan") return plan(rest);
+  if (words[0] == "estimate") return estimate(rest);
   if (words[0] == "bench") return bench(rest);
   const std::string meant =
-      closest(words[0], {"run", "trace", "inspect", "bench", "help", "--version", "--help"});
+      closest(words[0], {"run", "trace", "inspect", "plan", "estimate", "bench", "help",
+                         "--version", "--help"});
   return Status(StatusCode::invalid_argument, fmt::format("unknown command {}", words[0]))
       .suggest(meant.empty() ? "hypura --help" : fmt::format("did you mean {}?", meant));
 }

@@ -75,6 +75,10 @@ Status answer_prompt(Engine& engine, const RunOptions& options,
   if (!answer.ok()) return answer.status();
   report.answer = *std::move(answer);
   report.finished = engine.stats();
+  if (engine.draft_options().kind == DraftOptions::Kind::none) {
+    report.prediction = predict_run(engine, static_cast<uint32_t>(report.answer.prompt_tokens),
+                                    static_cast<uint32_t>(report.answer.tokens.size()));
+  }
   save_statistics(engine);
   return written ? write_report(engine, options, report) : write_failure();
 }

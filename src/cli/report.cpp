@@ -107,6 +107,19 @@ Json draft_json(const Engine& engine, const DraftStats& draft) {
   };
 }
 
+Json known(double value) { return value > 0 ? Json(value) : Json(nullptr); }
+
+// Null where the machine has not been profiled (`hypura profile`).
+void add_prediction(Json& json, const RunReport& report, const Derived& derived) {
+  const RunPrediction prediction = report.prediction.value_or(RunPrediction{});
+  const double token_seconds = rate(1, derived.decode_tps);
+  json["io_roofline_gbps"] = known(prediction.drive_gbps);
+  json["io_efficiency"] = known(rate(prediction.bound_seconds, token_seconds));
+  json["bound_seconds"] = known(prediction.bound_seconds);
+  json["predicted_decode_tps"] = known(prediction.decode_tps.middle);
+  json["predicted_prefill_tps"] = known(prediction.prompt_tps.middle);
+}
+
 std::string experts_text(const ModelInfo& info) {
   if (info.expert_count == 0) return std::string();
   return fmt::format(", {} of {} experts a token", info.expert_used_count, info.expert_count);
@@ -193,6 +206,14 @@ std::string summary_text(const Engine& engine, const RunReport& report) {
     text += fmt::format("; draft {:.0f} % of {} accepted",
                         percent(answer.draft.accepted, answer.draft.drafted), answer.draft.drafted);
   }
+  if (report.prediction.has_value()) {
+    const Range& decode = report.prediction->decode_tps;
+    text += fmt::format("; predicted {:.1f} tok/s ({:.1f} to {:.1f})", decode.middle, decode.low,
+                        decode.high);
+    if (report.prediction->prompt_tps.middle > 0) {
+      text += fmt::format(", prompt {:.1f}", report.prediction->prompt_tps.middle);
+    }
+  }
   text += fmt::format("; peak memory {}\n", format_bytes(peak_resident_bytes()));
   return text;
 }
@@ -228,11 +249,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
   json["draft"] = draft_json(engine, answer.draft);
   json["decode"] = decode_json(report, derived.expert_uses > 0);
   json["io_gbps"] = rate(static_cast<double>(derived.bytes_read) * 1e-9, derived.seconds);
-  // Known once the drive has been measured (`hypura profile`).
-  json["io_roofline_gbps"] = nullptr;
-  json["io_efficiency"] = nullptr;
-  json["bound_seconds"] = nullptr;
-  json["predicted_decode_tps"] = nullptr;
+  add_prediction(json, report, derived);
   json["rss_peak_bytes"] = peak_resident_bytes();
   json["process_base_bytes"] = plan.process_base_bytes;
   json["budgets"] = {

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
+#include "cli/plan/run_prediction.h"
 #include "engine/engine.h"
 #include "engine/session.h"
 
@@ -13,6 +15,7 @@ struct RunReport {
   Answer answer;
   EngineStats loaded;    // at the end of loading
   EngineStats finished;
+  std::optional<RunPrediction> prediction;  // if the machine is known
 };
 
 // The plan, tier by tier, for a person: several lines, before the first token.

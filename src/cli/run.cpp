@@ -3,25 +3,39 @@
 #include <memory>
 #include <utility>
 
+#include "cli/command_line.h"
 #include "cli/conversation.h"
 #include "cli/one_prompt.h"
+#include "cli/plan/saved.h"
 #include "cli/run_options.h"
 #include "cli/terminal.h"
 
 namespace hypura::cli {
 namespace {
 
-const RunCommand kRun{.name = "run",
-                      .description = "Generates text with a GGUF model of any size."};
+RunCommand run_command(std::string& plan_file) {
+  return {.name = "run",
+          .description = "Generates text with a GGUF model of any size.",
+          .describe = [&plan_file](CommandLine& line) {
+            line.option("--plan", plan_file,
+                        "a plan that `hypura plan MODEL --save FILE` wrote: budget, mode, context, "
+                        "micro-batch and what stays in RAM");
+          }};
+}
 
 }  // namespace
 
 Status run(const std::vector<std::string>& arguments) {
-  Result<RunOptions> parsed = parse_run_options(arguments, kRun);
+  std::string plan_file;
+  const RunCommand command = run_command(plan_file);
+  Result<RunOptions> parsed = parse_run_options(arguments, command);
   if (!parsed.ok()) return parsed.status();
   RunOptions options = *std::move(parsed);
   if (options.help) {
-    return write_answer(run_help(kRun)) ? Status() : write_failure();
+    return write_answer(run_help(command)) ? Status() : write_failure();
+  }
+  if (!plan_file.empty()) {
+    if (Status status = carry_out(plan_file, options.engine); !status.ok()) return status;
   }
   RunReport report;
   Result<std::unique_ptr<Engine>> engine = open_model(options, report);

@@ -64,7 +64,38 @@ Engine::~Engine() {
   threadpools_.reset();
 }
 
+Result<MeasuredModel> Engine::measure_model(EngineOptions options) {
+  Engine engine(std::move(options));
+  if (Status status = engine.open_index(); !status.ok()) return status;
+  engine.streamed_ = true;
+  if (Status status = engine.load_streamed(); !status.ok()) return status;
+  if (Status status = engine.measure_streamed(); !status.ok()) return status;
+  const PlanSummary& plan = engine.plan_;
+  MeasuredModel measured{.index = *engine.index_,
+                         .demand = {.uses = engine.streamed_model_->uses(),
+                                    .fixed_bytes = plan.fixed_bytes,
+                                    .kv_bytes = plan.context.kv_bytes,
+                                    .compute_bytes = plan.context.compute_bytes,
+                                    .process_base_bytes = plan.process_base_bytes,
+                                    .rows_per_graph =
+                                        engine.streamed_model_->demand().rows_per_graph,
+                                    .context = engine.context_params_.n_ctx,
+                                    .micro_batch = engine.context_params_.n_ubatch,
+                                    .threads = engine.context_params_.n_threads},
+                         .budget_bytes = plan.budget_bytes,
+                         .available_bytes = engine.available_bytes_};
+  return measured;
+}
+
 Status Engine::open() {
+  if (Status status = open_index(); !status.ok()) return status;
+  if (Status status = choose_path(); !status.ok()) return status;
+  if (Status status = streamed_ ? open_streamed() : open_plain(); !status.ok()) return status;
+  return make_context();
+}
+
+// The model's index, and what its options come to.
+Status Engine::open_index() {
   Result<ModelIndex> index = ModelIndex::open(options_.model_path);
   if (!index.ok()) return index.status();
   index_ = std::make_unique<ModelIndex>(*std::move(index));
@@ -98,10 +129,7 @@ Status Engine::open() {
   plan_.budget_bytes =
       resolve_budget(kProcessBaseBytes + kProcessBasePerMetadata * index_->info().metadata_bytes);
 
-  if (Status status = open_draft(); !status.ok()) return status;
-  if (Status status = choose_path(); !status.ok()) return status;
-  if (Status status = streamed_ ? open_streamed() : open_plain(); !status.ok()) return status;
-  return make_context();
+  return open_draft();
 }
 
 // `base_bytes`: the process base that `auto` leaves room for.
@@ -219,6 +247,12 @@ Status Engine::open_plain() {
 }
 
 Status Engine::open_streamed() {
+  if (Status status = load_streamed(); !status.ok()) return status;
+  return place_weights();
+}
+
+// The model without its weights: each has an address without memory.
+Status Engine::load_streamed() {
   common_params& params = options_.params;
   params.no_extra_bufts = true;
   params.load_mode = LLAMA_LOAD_MODE_MMAP;
@@ -238,8 +272,7 @@ Status Engine::open_streamed() {
     const LoadScope scope(*streamed_model_);
     if (Status status = load_model(false); !status.ok()) return status;
   }
-  if (Status status = load_adapters(); !status.ok()) return status;
-  return place_weights();
+  return load_adapters();
 }
 
 Status Engine::load_model(bool without_memory) {
@@ -330,8 +363,8 @@ Status Engine::save_statistics() const {
   return CoactivationFile(options_.statistics_folder, *index_).write(*coactivation_);
 }
 
-// Gives what computing leaves of the budget to weights, and reads the pinned ones.
-Status Engine::place_weights() {
+// What computing takes where weights stream, and the budget that follows.
+Status Engine::measure_streamed() {
   if (Status status = measure(); !status.ok()) return status;
   const GraphDemand& demand = streamed_model_->demand();
   uint64_t adapter_bytes = 0;
@@ -343,12 +376,22 @@ Status Engine::place_weights() {
   plan_.process_base_bytes = saturating_subtract(process_base(plan_.context), adapter_bytes);
   plan_.budget_bytes = resolve_budget(plan_.process_base_bytes);
   make_coactivation();
+  return Status();
+}
 
+// Gives what computing leaves of the budget to weights, and reads the pinned ones.
+Status Engine::place_weights() {
+  if (Status status = measure_streamed(); !status.ok()) return status;
+  const GraphDemand& demand = streamed_model_->demand();
   PlacementInput input{
       .uses = streamed_model_->uses(),
       .experts_used = static_cast<uint32_t>(index_->info().expert_used_count),
       .rows_per_graph = demand.rows_per_graph,
   };
+  if (options_.choice.has_value()) {
+    input.pin_bytes_max = options_.choice->pin_bytes_max;
+    input.ring_slots = options_.choice->ring_slots;
+  }
   const uint64_t minimum = minimum_weight_budget(*index_, input);
   if (options_.ram_budget.kind == RamBudget::Kind::minimum) {
     plan_.budget_bytes = plan_.fixed_bytes + minimum;
@@ -373,7 +416,8 @@ Status Engine::place_weights() {
   Result<Layout> layout = place_repacked(*index_, input, streamed_model_->repacked_bytes());
   if (!layout.ok()) return layout.status();
   device_ = options_.make_device ? options_.make_device() : make_block_device({});
-  if (layout->ring_bytes > 0 && input.weight_budget >= kMeasuredBudget) {
+  const bool measures = input.ring_slots == 0 && input.weight_budget >= kMeasuredBudget;
+  if (layout->ring_bytes > 0 && measures) {
     input.speeds = measure_speeds(*index_, *layout, *device_, context_params_.n_threads);
     layout = place_repacked(*index_, input, streamed_model_->repacked_bytes());
     if (!layout.ok()) return layout.status();
@@ -462,6 +506,14 @@ Status Engine::finish(int code, const char* what) {
         .suggest("a larger --ctx");
   }
   return Status(StatusCode::failed, fmt::format("llama.cpp could not {} (code {})", what, code));
+}
+
+const Layout* Engine::layout() const {
+  return streamed_model_ == nullptr ? nullptr : &streamed_model_->residency()->layout();
+}
+
+std::vector<TensorUse> Engine::uses() const {
+  return streamed_model_ == nullptr ? assumed_uses(*index_) : streamed_model_->uses();
 }
 
 EngineStats Engine::stats() const {

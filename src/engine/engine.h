@@ -20,6 +20,7 @@
 #include "model/model_index.h"
 #include "plan/budget.h"
 #include "plan/mode.h"
+#include "plan/planner.h"
 #include "trace/routing_recorder.h"
 
 namespace hypura {
@@ -43,6 +44,7 @@ struct EngineOptions {
   bool fast_prompt = false;     // streamed: repacks weights that stay, for other bits
   PrefetchMode prefetch = PrefetchMode::automatic;
   DraftOptions draft;
+  std::optional<PlanChoice> choice;  // of a plan made before; else what fits is placed by rule
   std::string statistics_folder;  // where co-activation is kept between runs; empty: nowhere
   common_params params;         // llama.cpp's own; the engine overrides what streaming dictates
   std::function<bool(uint64_t done, uint64_t total)> progress;  // false cancels
@@ -71,6 +73,14 @@ struct PlanSummary {
   uint64_t process_base_bytes = 0;  // code, vocabulary, metadata: outside of the budget
 };
 
+// What a model would ask of a machine, found without reading a weight.
+struct MeasuredModel {
+  ModelIndex index;
+  ModelDemand demand;
+  uint64_t budget_bytes = 0;     // of the options, on this machine; 0 for the least that works
+  uint64_t available_bytes = 0;  // on this machine
+};
+
 struct EngineStats {
   ResidencyStats residency;
   WalkStats walk;
@@ -87,8 +97,15 @@ class Engine {
   static Result<std::unique_ptr<Engine>> open(EngineOptions options);
   ~Engine();
 
+  // What planning needs of the model: its graphs are built without memory, as open() does, and no
+  // weight is read. Errors: those of open() but does_not_fit.
+  static Result<MeasuredModel> measure_model(EngineOptions options);
+
   const ModelIndex& index() const { return *index_; }
   const PlanSummary& plan() const { return plan_; }
+  // Where weights lie; null if all are in memory. And how graphs use them.
+  const Layout* layout() const;
+  std::vector<TensorUse> uses() const;
   const common_params& params() const { return options_.params; }
   llama_model* model() const { return model_.get(); }
   llama_context* context() const { return context_.get(); }
@@ -116,15 +133,18 @@ class Engine {
   explicit Engine(EngineOptions options);
 
   Status open();
+  Status open_index();
   Status choose_path();
   Status open_plain();
   Status open_streamed();
+  Status load_streamed();
   Status load_model(bool without_memory);
   Status load_adapters();
   Status measure();
   Status open_draft();
   Status load_draft();
   Status make_context();
+  Status measure_streamed();
   Status place_weights();
   uint64_t resolve_budget(uint64_t base_bytes) const;
   bool fits_page_cache() const;

@@ -10,6 +10,7 @@
 
 #include "model/file_type.h"
 #include "model/gguf_reader.h"
+#include "model/header_file.h"
 #include "model/model_file.h"
 #include "model/printable.h"
 #include "model/shard_names.h"
@@ -239,6 +240,10 @@ Status check_and_sum(Contents& contents) {
 }  // namespace
 
 Result<ModelIndex> ModelIndex::open(const std::string& path) {
+  if (is_header_file(path)) {
+    return invalid_model(path, "a saved header has no weights")
+        .suggest("`hypura plan` and `hypura estimate` take it; to run, name the model's file");
+  }
   try {
     Result<Contents> contents = read_contents(path);
     if (!contents.ok()) return contents.status();

@@ -77,6 +77,7 @@ class Placer {
       pin_dense(layout);
     }
     grow_pools(layout);
+    fill_pools(layout);
     pin_row_tensors(layout);
     return layout;
   }
@@ -101,6 +102,7 @@ class Placer {
   void pin_dense(Layout& layout) const;
   uint64_t pin_share(Layout& layout, uint32_t share) const;
   void grow_pools(Layout& layout) const;
+  void fill_pools(Layout& layout) const;
   void pin_row_tensors(Layout& layout) const;
   void build_pools(Layout& layout, uint64_t budget) const;
   void account(Layout& layout) const;
@@ -216,7 +218,9 @@ void Placer::widen_ring(Layout& layout, uint64_t stretch_bytes) const {
   if (layout.ring_bytes == 0) return;
   const uint64_t reasonable_bytes = (input_.weight_budget + input_.elsewhere_bytes) / kRingShare;
   const uint32_t wanted =
-      look_ahead_slots(input_.speeds, stretch_bytes, layout.ring_slot_bytes);
+      input_.ring_slots > 0
+          ? input_.ring_slots
+          : look_ahead_slots(input_.speeds, stretch_bytes, layout.ring_slot_bytes);
   while (layout.ring_slots < wanted &&
          layout.ring_bytes + layout.ring_slot_bytes <= reasonable_bytes) {
     ++layout.ring_slots;
@@ -255,6 +259,7 @@ void Placer::pin_dense(Layout& layout) const {
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   for (const auto& [bytes, share] : candidates) {
+    if (bytes > input_.pin_bytes_max) continue;
     if (streamed.pool_bytes + bytes > input_.weight_budget) continue;
     pin_share(layout = streamed, share);
     account(layout);
@@ -294,6 +299,24 @@ void Placer::grow_pools(Layout& layout) const {
   }
   build_pools(layout, low);
   account(layout);
+}
+
+// Pools grow together, by the same share, so that up to a slot of each shape is left over: of
+// Mixtral's 38 MB each. A tensor's own pool may take it.
+void Placer::fill_pools(Layout& layout) const {
+  uint64_t refused_bytes = 0;
+  for (PoolLayout& pool : layout.pools) {
+    const uint32_t experts = info(pool.tensors.front()).expert_count;
+    const uint32_t least = std::clamp<uint32_t>(input_.experts_used, 1, experts);
+    const bool refused = pool.slice_bytes == refused_bytes;
+    if (refused || pool.tensors.size() > 1 || pool.slots < least || pool.slots >= experts) continue;
+    ++pool.slots;
+    account(layout);
+    if (fits(layout)) continue;
+    --pool.slots;
+    account(layout);
+    refused_bytes = pool.slice_bytes;
+  }
 }
 
 void Placer::pin_row_tensors(Layout& layout) const {

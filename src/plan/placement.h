@@ -18,6 +18,10 @@ struct PlacementInput {
   uint32_t experts_used = 0;    // routed per token; 0 if the model has none
   uint64_t rows_per_graph = 0;  // most embedding rows one graph looks up
   Speeds speeds;                // how far the ring reads ahead follows from them
+  // What the planner may decide otherwise: dense weights pinned at most, and the ring's slots (0:
+  // by `speeds`).
+  uint64_t pin_bytes_max = UINT64_MAX;
+  uint32_t ring_slots = 0;
 };
 
 // Gives every tensor a home within the budget, by one rule: what only serves whole is pinned; then

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "base/status.h"
+#include "model/header_file.h"
+
+namespace hypura::cli {
+
+// Whether a model is named by an address: "http://", "https://".
+bool is_url(const std::string& model);
+
+// The header of a GGUF on a server, by range requests: 4 MiB, then twice as much until all of it is
+// there, at most 128 MiB. Of a split model, all shards. Errors: failed (network, a server without
+// ranges), invalid_model.
+Result<ModelHeader> fetch_header(const std::string& url);
+
+}  // namespace hypura::cli

@@ -1,0 +1,228 @@
+#include "cli/plan/plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <chrono>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "cli/command_line.h"
+#include "cli/plan/fetch_header.h"
+#include "cli/plan/machines.h"
+#include "cli/plan/saved.h"
+#include "cli/plan/view.h"
+#include "cli/run_options.h"
+#include "cli/terminal.h"
+#include "engine/llama_log.h"
+#include "model/header_file.h"
+#include "plan/what_if.h"
+
+namespace hypura::cli {
+namespace {
+
+struct Words {
+  std::string machine;
+  std::string explain;
+  std::string save;
+  std::string what_if;
+};
+
+RunCommand command_of(bool estimating, Words& words) {
+  return {
+      .name = estimating ? "estimate" : "plan",
+      .description =
+          estimating ? "Says what a machine that is not here would do with a model, and how fast."
+                     : "Says what a run would do on this machine, and how fast, without running.",
+      .describe = [&words](CommandLine& line) {
+        line.option("--machine", words.machine,
+                    "a machine by name (hypura estimate --help lists them), or the file of "
+                    "its profile (default: this one)");
+        line.option("--explain", words.explain, "why: mode, ram, nvme, gpu, or a tensor's name");
+        line.option("--save", words.save, "write the plan to a file, for run --plan");
+        line.option("--what-if", words.what_if, "also: with this changed, as in +16G-ram,7GB/s");
+      }};
+}
+
+// The model's file: itself, or a hollow one made from a saved header or an address.
+struct OpenedModel {
+  std::string path;
+  std::optional<HollowModel> hollow;
+};
+
+Result<OpenedModel> open_any(const std::string& model) {
+  const bool url = is_url(model);
+  if (!url && !is_header_file(model)) return OpenedModel{.path = model};
+  const Result<ModelHeader> header = url ? fetch_header(model) : read_header_file(model);
+  if (!header.ok()) return header.status();
+  Result<HollowModel> hollow = HollowModel::create(*header);
+  if (!hollow.ok()) return hollow.status();
+  OpenedModel opened{.path = hollow->path()};
+  opened.hollow.emplace(*std::move(hollow));
+  return opened;
+}
+
+// What `run` takes and a plan does not depend on, or cannot say yet.
+Status check_options(const RunOptions& options) {
+  const EngineOptions& engine = options.engine;
+  const auto refuse = [](const char* option, const char* why) {
+    return Status(StatusCode::invalid_argument, fmt::format("{} is refused", option)).because(why);
+  };
+  if (!engine.params.prompt.empty() || options.interactive || options.chat) {
+    return refuse("a prompt", "a plan generates nothing");
+  }
+  if (engine.draft.kind != DraftOptions::Kind::none) {
+    return refuse("--draft", "how much of a draft is accepted is only known from running");
+  }
+  if (engine.fast_prompt) {
+    return refuse("--fast-prompt",
+                  "what repacked weights take and bring is only known from loading");
+  }
+  return Status();
+}
+
+Result<MachineProfile> machine_for(const Words& words, const std::string& model, bool estimating) {
+  if (!words.machine.empty()) return find_machine(words.machine);
+  if (!estimating) {
+    if (std::optional<MachineProfile> known = known_machine(model)) return *std::move(known);
+  }
+  return Status(StatusCode::invalid_argument,
+                estimating ? "--machine is missing" : "this machine has not been measured")
+      .suggest(estimating ? fmt::format("--machine NAME, one of {}",
+                                        fmt::join(shipped_machine_names(), ", "))
+                          : "hypura profile MODEL, or --machine NAME for another one");
+}
+
+uint64_t budget_of(const RunOptions& options, const MeasuredModel& measured, bool here,
+                   const PlanInput& input) {
+  const RamBudget& asked = options.engine.ram_budget;
+  if (here && asked.kind != RamBudget::Kind::minimum) return measured.budget_bytes;
+  return resolve(asked,
+                 {.weights = input.index.info().weight_bytes,
+                  .automatic = automatic_budget(input.machine, input.demand.process_base_bytes),
+                  .minimum = least_budget(input)});
+}
+
+Status write_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  return file ? Status() : Status(StatusCode::failed, "cannot write " + path);
+}
+
+Status what_if(const PlanInput& input, const std::string& text, std::string& answer) {
+  const Result<std::vector<WhatIf>> changes = parse_what_if(text);
+  if (!changes.ok()) return changes.status();
+  MachineProfile machine = input.machine;
+  uint64_t budget = input.budget_bytes;
+  apply(*changes, machine, budget);
+  const PlanInput changed{.index = input.index,
+                          .demand = input.demand,
+                          .machine = machine,
+                          .budget_bytes = budget,
+                          .mode = input.mode,
+                          .gpu_bytes = input.gpu_bytes,
+                          .work = input.work};
+  const Result<Plan> plan = make_plan(changed);
+  if (!plan.ok()) return plan.status();
+  answer = plan_table({.input = changed, .plan = *plan});
+  return Status();
+}
+
+Status show(const PlanView& view, const RunOptions& options, const Words& words) {
+  if (!words.save.empty()) {
+    const std::string text = to_json(saved_plan(view.input, view.plan));
+    if (Status status = write_file(words.save, text); !status.ok()) return status;
+  }
+  std::string answer;
+  if (options.json) {
+    answer = plan_json(view) + "\n";
+  } else if (!words.explain.empty()) {
+    Result<std::string> explained = explain(view, words.explain);
+    if (!explained.ok()) return explained.status();
+    answer = *std::move(explained);
+  } else {
+    answer = plan_table(view);
+  }
+  if (!words.what_if.empty()) {
+    std::string changed;
+    if (Status status = what_if(view.input, words.what_if, changed); !status.ok()) return status;
+    answer += fmt::format("\nwith {}:\n\n{}", words.what_if, changed);
+  }
+  return write_answer(answer) ? Status() : write_failure();
+}
+
+Status diff(const std::vector<std::string>& arguments) {
+  if (arguments.size() != 3) {
+    return Status(StatusCode::invalid_argument, "--diff takes two saved plans")
+        .suggest("hypura plan --diff A B");
+  }
+  const Result<SavedPlan> before = read_plan(arguments[1]);
+  if (!before.ok()) return before.status();
+  const Result<SavedPlan> after = read_plan(arguments[2]);
+  if (!after.ok()) return after.status();
+  const std::vector<std::string> lines = differences(*before, *after);
+  const std::string text =
+      lines.empty() ? std::string("no difference\n") : fmt::format("{}\n", fmt::join(lines, "\n"));
+  return write_answer(text) ? Status() : write_failure();
+}
+
+Status make(const std::vector<std::string>& arguments, bool estimating) {
+  const auto start = std::chrono::steady_clock::now();
+  Words words;
+  const RunCommand command = command_of(estimating, words);
+  Result<RunOptions> parsed = parse_run_options(arguments, command);
+  if (!parsed.ok()) return parsed.status();
+  RunOptions options = *std::move(parsed);
+  if (options.help) {
+    const std::string machines =
+        fmt::format("\nMachines: {}\n", fmt::join(shipped_machine_names(), ", "));
+    return write_answer(run_help(command) + machines) ? Status() : write_failure();
+  }
+  if (Status status = check_options(options); !status.ok()) return status;
+  if (options.json && (!words.explain.empty() || !words.what_if.empty())) {
+    return Status(StatusCode::invalid_argument, "--json goes with neither --explain nor --what-if");
+  }
+  quiet_llama_log(false);
+  const bool here = words.machine.empty();
+  const Result<MachineProfile> machine = machine_for(words, options.engine.model_path, estimating);
+  if (!machine.ok()) return machine.status();
+  Result<OpenedModel> model = open_any(options.engine.model_path);
+  if (!model.ok()) return model.status();
+  EngineOptions engine = options.engine;
+  engine.model_path = model->path;
+  Result<MeasuredModel> measured = Engine::measure_model(std::move(engine));
+  if (!measured.ok()) return measured.status();
+  if (!here) measured->demand.threads = 0;  // as many as were profiled
+
+  PlanInput input{.index = measured->index,
+                  .demand = measured->demand,
+                  .machine = *machine,
+                  .mode = options.engine.mode,
+                  .gpu_bytes = here ? 0 : gpu_weight_bytes(*machine, measured->demand),
+                  .work = {.prefetch = options.engine.prefetch != PrefetchMode::off}};
+  input.budget_bytes = budget_of(options, *measured, here, input);
+  if (here && !options.engine.ram_budget.is_explicit()) {
+    input.available_bytes = measured->available_bytes;
+  }
+  const Result<Plan> plan = make_plan(input);
+  if (!plan.ok()) return plan.status();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  return show({.input = input,
+               .plan = *plan,
+               .suggestions = suggestions(input, *plan),
+               .seconds = seconds.count()},
+              options, words);
+}
+
+}  // namespace
+
+Status plan(const std::vector<std::string>& arguments) {
+  if (!arguments.empty() && arguments.front() == "--diff") return diff(arguments);
+  return make(arguments, false);
+}
+
+Status estimate(const std::vector<std::string>& arguments) { return make(arguments, true); }
+
+}  // namespace hypura::cli

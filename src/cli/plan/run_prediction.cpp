@@ -1,0 +1,47 @@
+#include "cli/plan/run_prediction.h"
+
+#include <algorithm>
+
+#include "cli/bench/bound.h"
+#include "cli/plan/machines.h"
+
+namespace hypura::cli {
+
+std::optional<RunPrediction> predict_run(const Engine& engine, uint32_t prompt_tokens,
+                                         uint32_t answer_tokens) {
+  const std::optional<MachineProfile> machine = known_machine(engine.index().shards().front().path);
+  if (!machine.has_value()) return std::nullopt;
+  const PlanSummary& plan = engine.plan();
+  const ModelDemand demand{.uses = engine.uses(),
+                           .fixed_bytes = plan.fixed_bytes,
+                           .kv_bytes = plan.context.kv_bytes,
+                           .compute_bytes = plan.context.compute_bytes,
+                           .context = llama_n_ctx(engine.context()),
+                           .micro_batch = llama_n_ubatch(engine.context()),
+                           .threads = llama_n_threads(engine.context())};
+  const Prediction prediction =
+      predict_layout({.index = engine.index(),
+                      .demand = demand,
+                      .machine = *machine,
+                      .budget_bytes = plan.budget_bytes,
+                      // On average the cache holds the prompt and half of the answer.
+                      .work = {.kv_tokens = prompt_tokens + answer_tokens / 2,
+                               .prompt_tokens = std::max(1u, prompt_tokens),
+                               .cold_tokens = answer_tokens,
+                               .cold_tokens_before = prompt_tokens}},
+                     engine.layout());
+  const bool streaming = engine.layout() != nullptr;
+  const uint64_t memory_bytes = streaming && plan.budget_bytes > plan.fixed_bytes
+                                    ? plan.budget_bytes - plan.fixed_bytes
+                                    : plan.weight_bytes;
+  const Bound bound = bound_of({.bytes = token_bytes(engine.index()),
+                                .memory_bytes = memory_bytes,
+                                .drive_gbps = machine->drive.sequential_gbps,
+                                .compute_seconds = prediction.token.compute_seconds()});
+  return RunPrediction{.decode_tps = prediction.decode_tps,
+                       .prompt_tps = prediction.prompt_tps,
+                       .bound_seconds = bound.seconds,
+                       .drive_gbps = machine->drive.sequential_gbps};
+}
+
+}  // namespace hypura::cli

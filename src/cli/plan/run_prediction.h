@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "engine/engine.h"
+#include "plan/cost_model.h"
+
+namespace hypura::cli {
+
+// What a run should take, to be held against what it took.
+struct RunPrediction {
+  Range decode_tps;
+  Range prompt_tps;
+  double bound_seconds = 0;  // of a token: no caching and overlap does better (cli/bench/bound.h)
+  double drive_gbps = 0;     // sequential, as profiled
+};
+
+// For the placement that the engine has, on this machine: nullopt until it has been profiled.
+// Its experts' cache starts empty.
+std::optional<RunPrediction> predict_run(const Engine& engine, uint32_t prompt_tokens,
+                                         uint32_t answer_tokens);
+
+}  // namespace hypura::cli

@@ -1,0 +1,257 @@
+#include "cli/plan/view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/units.h"
+#include "model/printable.h"
+
+namespace hypura::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The machine's GPU computes, if it is there and takes part.
+bool uses_gpu(const PlanView& view) { return !view.plan.on_gpu.empty(); }
+bool unified(const PlanView& view) {
+  const std::vector<GpuProfile>& gpus = view.input.machine.gpus;
+  return !gpus.empty() && gpus.front().unified;
+}
+
+std::string machine_text(const MachineProfile& machine) {
+  std::string text = machine.name.empty() ? machine.cpu : machine.name;
+  if (text.empty()) text = "unnamed";
+  text += fmt::format(": {} of RAM", format_bytes(machine.memory.total_bytes));
+  if (machine.memory.read_gbps > 0) {
+    text += fmt::format(" at {:.0f} GB/s", machine.memory.read_gbps);
+  }
+  if (machine.drive.sequential_gbps > 0) {
+    text += fmt::format(", drive {:.1f} GB/s", machine.drive.sequential_gbps);
+  }
+  for (const GpuProfile& gpu : machine.gpus) text += ", " + gpu.name;
+  return text;
+}
+
+uint32_t slots(const Plan& plan) {
+  uint32_t count = 0;
+  if (plan.layout.has_value()) {
+    for (const PoolLayout& pool : plan.layout->pools) count += pool.slots;
+  }
+  return count;
+}
+
+std::string rate_text(const Range& range) {
+  return range.middle <= 0
+             ? std::string("not known")
+             : fmt::format("{:.2f} tok/s ({:.2f} to {:.2f})", range.middle, range.low, range.high);
+}
+
+std::string home_text(const PlanView& view, uint32_t id) {
+  const Plan& plan = view.plan;
+  const TensorInfo& tensor = view.input.index.tensor(TensorId{id});
+  if (!plan.on_gpu.empty() && plan.on_gpu[id]) return "GPU: dense weights first, in their order";
+  if (!plan.layout.has_value()) return "RAM: everything fits";
+  const TensorHome& home = plan.layout->homes[id];
+  switch (home.home) {
+    case Home::unused:
+      return "nowhere: no graph uses it";
+    case Home::pinned:
+      return view.input.demand.uses[id].whole
+                 ? "RAM, pinned: it only serves whole"
+                 : "RAM, pinned: every token needs all of it, so its bytes save the most reads";
+    case Home::repacked:
+      return "RAM, repacked";
+    case Home::stream:
+      return fmt::format(
+          "NVMe, {} rows at a time through a ring of {} slots: {} are read for every "
+          "token",
+          home.piece_rows, plan.layout->ring_slots, format_bytes(tensor.bytes));
+    case Home::rows:
+      return fmt::format("NVMe, rows as they are looked up, {} cached", home.row_slots);
+    case Home::experts: {
+      const PoolLayout& pool = plan.layout->pools[home.pool];
+      const double hits = expected_hits(
+          pool.slots, pool.tensors.size(), tensor.expert_count,
+          static_cast<uint32_t>(view.input.index.info().expert_used_count), view.input.work.heat);
+      return fmt::format(
+          "NVMe, experts as they are routed to: {} slots for {} experts of {} "
+          "tensors, expected hits {:.0f} %",
+          pool.slots, tensor.expert_count, pool.tensors.size(), 100 * hits);
+    }
+  }
+  return "";
+}
+
+std::string explain_mode(const PlanView& view) {
+  const PlanInput& input = view.input;
+  const Plan& plan = view.plan;
+  const uint64_t weights = input.index.info().weight_bytes;
+  std::string text = fmt::format("mode {}\n", to_string(plan.mode));
+  text += fmt::format(
+      "  resident needs {}: {} of weights + {} KV (ctx {}) + {} activations and "
+      "buffers; the budget is {}\n",
+      format_bytes(weights + input.demand.fixed_bytes), format_bytes(weights),
+      format_bytes(input.demand.kv_bytes), input.demand.context,
+      format_bytes(input.demand.fixed_bytes - input.demand.kv_bytes),
+      format_bytes(plan.budget_bytes));
+  if (!streams(plan.mode)) {
+    return text + (plan.mode == Mode::mapped
+                       ? "  mapped: it is just too small, but the page cache holds the file\n"
+                       : "  it fits, so nothing streams\n");
+  }
+  const double used = static_cast<double>(input.index.info().expert_used_count);
+  const double all = static_cast<double>(input.index.info().expert_count);
+  if (all > 0) {
+    text += fmt::format(
+        "  a byte of dense weights in RAM saves a byte of reading a token, a byte of "
+        "experts {:.2f} ({:.0f} of {:.0f} are used): dense weights first\n",
+        used / all, used, all);
+  }
+  text +=
+      fmt::format("  pinned {}, ring {} slots, expert slots {}\n",
+                  format_bytes(plan.layout->pinned_bytes), plan.layout->ring_slots, slots(plan));
+  const TokenCost& token = plan.prediction.token;
+  text += fmt::format(
+      "  a token computes {:.1f} ms and reads {:.1f} ms at the same time; it takes "
+      "{:.1f} ms, {:.1f} of them waiting\n",
+      1e3 * token.compute_seconds(), 1e3 * token.read_seconds, 1e3 * token.token_seconds,
+      1e3 * token.wait_seconds);
+  return text;
+}
+
+// By role, what a tier holds.
+std::string explain_tier(const PlanView& view, const std::string& tier) {
+  std::map<std::string, std::pair<uint64_t, uint64_t>> roles;
+  for (uint32_t i = 0; i < view.input.index.tensors().size(); ++i) {
+    const bool gpu = !view.plan.on_gpu.empty() && view.plan.on_gpu[i];
+    const Home home = view.plan.layout.has_value() ? view.plan.layout->homes[i].home : Home::pinned;
+    const bool ram = home == Home::pinned || home == Home::repacked;
+    const std::string own = gpu ? "gpu" : home == Home::unused ? "" : ram ? "ram" : "nvme";
+    if (own != tier) continue;
+    const TensorInfo& tensor = view.input.index.tensor(TensorId{i});
+    auto& [count, bytes] = roles[to_string(tensor.role)];
+    ++count;
+    bytes += tensor.bytes;
+  }
+  std::string text = tier + "\n";
+  for (const auto& [role, sum] : roles) {
+    text +=
+        fmt::format("  {:<14}{:>6} tensors {:>12}\n", role, sum.first, format_bytes(sum.second));
+  }
+  return roles.empty() ? text + "  nothing\n" : text;
+}
+
+Json range_json(const Range& range) {
+  if (range.middle <= 0) return nullptr;
+  return {{"low", range.low}, {"middle", range.middle}, {"high", range.high}};
+}
+
+}  // namespace
+
+std::string plan_table(const PlanView& view) {
+  const Plan& plan = view.plan;
+  const ModelInfo& info = view.input.index.info();
+  const TokenCost& token = plan.prediction.token;
+  std::string text = fmt::format(
+      "{} ({}, {}), {} of weights\nmachine {}\nmode {}, context {}, "
+      "budget {}\n\n{:<6}{:>11}{:>8}{:>13}  {}\n",
+      info.name.empty() ? "model" : printable(info.name), printable(info.architecture),
+      printable(info.quantization), format_bytes(info.weight_bytes),
+      machine_text(view.input.machine), to_string(plan.mode), view.input.demand.context,
+      format_bytes(plan.budget_bytes), "tier", "bytes", "share", "of a token", "what");
+  const auto row = [&](const char* tier, uint64_t bytes, double seconds, const std::string& what) {
+    const double share = static_cast<double>(bytes) / static_cast<double>(info.weight_bytes);
+    text += fmt::format("{:<6}{:>11}{:>6.1f} %{:>10.1f} ms  {}\n", tier, format_bytes(bytes),
+                        100 * share, 1e3 * seconds, what);
+  };
+  const TierBytes tiers = tier_bytes(view.input.index, plan);
+  if (uses_gpu(view)) row("GPU", tiers.gpu, token.gpu_seconds, "weights in its memory");
+  row("RAM", tiers.ram, token.ram_seconds,
+      streams(plan.mode) ? "weights that stay; computing all that is in RAM or passes through it"
+      : unified(view)    ? "all weights, in memory that the GPU shares"
+                         : "all other weights");
+  if (plan.layout.has_value()) {
+    std::string what;
+    if (plan.layout->ring_bytes > 0)
+      what = fmt::format("ring of {} slots", plan.layout->ring_slots);
+    if (slots(plan) > 0) {
+      what += fmt::format("{}{} expert slots, expected hits {:.0f} %", what.empty() ? "" : ", ",
+                          slots(plan), 100 * plan.prediction.hit_share);
+    }
+    row("RAM", plan.layout->total_bytes() - plan.layout->pinned_bytes, 0, what);
+  }
+  row("RAM", view.input.demand.fixed_bytes, token.kv_seconds,
+      fmt::format("KV cache {}, activations and buffers",
+                  format_bytes(view.input.demand.kv_bytes)));
+  if (tiers.drive > 0) {
+    row("NVMe", tiers.drive, token.read_seconds,
+        fmt::format("weights read as they are needed, {} a token",
+                    format_bytes(static_cast<uint64_t>(token.read_bytes))));
+  }
+  text += fmt::format("\ndecode {}: {}\n       {}\nprompt {}\n       {}\n",
+                      rate_text(plan.prediction.decode_tps),
+                      fit_class(plan.prediction.decode_tps.middle), plan.prediction.bottleneck,
+                      rate_text(plan.prediction.prompt_tps), plan.prediction.prompt_bottleneck);
+  for (const std::string& line : view.suggestions) text += "try    " + line + "\n";
+  return text;
+}
+
+std::string plan_json(const PlanView& view) {
+  const Plan& plan = view.plan;
+  const ModelInfo& info = view.input.index.info();
+  const TokenCost& token = plan.prediction.token;
+  const TierBytes tiers = tier_bytes(view.input.index, plan);
+  Json json = {{"schema", 1},
+               {"model", info.name},
+               {"architecture", info.architecture},
+               {"quantization", info.quantization},
+               {"weight_bytes", info.weight_bytes},
+               {"machine",
+                view.input.machine.name.empty() ? view.input.machine.cpu : view.input.machine.name},
+               {"mode", to_string(plan.mode)},
+               {"context", view.input.demand.context},
+               {"micro_batch", view.input.demand.micro_batch},
+               {"budget_bytes", plan.budget_bytes},
+               {"fixed_bytes", view.input.demand.fixed_bytes},
+               {"kv_bytes", view.input.demand.kv_bytes},
+               {"gpu_bytes", tiers.gpu},
+               {"pinned_bytes", tiers.ram},
+               {"streamed_bytes", tiers.drive}};
+  json["ring_slots"] = plan.layout.has_value() ? plan.layout->ring_slots : 0;
+  json["ring_bytes"] = plan.layout.has_value() ? plan.layout->ring_bytes : 0;
+  json["pool_bytes"] = plan.layout.has_value() ? plan.layout->pool_bytes : 0;
+  json["expert_slots"] = slots(plan);
+  json["expected_hit_rate"] = slots(plan) > 0 ? Json(plan.prediction.hit_share) : Json(nullptr);
+  json["predicted_decode_tps"] = range_json(plan.prediction.decode_tps);
+  json["predicted_prompt_tps"] = range_json(plan.prediction.prompt_tps);
+  json["fit"] = fit_class(plan.prediction.decode_tps.middle);
+  json["bottleneck"] = plan.prediction.bottleneck;
+  json["prompt_bottleneck"] = plan.prediction.prompt_bottleneck;
+  json["token"] = {{"seconds", token.token_seconds},     {"ram_seconds", token.ram_seconds},
+                   {"gpu_seconds", token.gpu_seconds},   {"kv_seconds", token.kv_seconds},
+                   {"call_seconds", token.call_seconds}, {"read_bytes", token.read_bytes},
+                   {"read_seconds", token.read_seconds}, {"wait_seconds", token.wait_seconds}};
+  json["suggestions"] = view.suggestions;
+  json["planning_seconds"] = view.seconds;
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<std::string> explain(const PlanView& view, const std::string& what) {
+  if (what == "mode") return explain_mode(view);
+  if (what == "ram" || what == "nvme" || what == "gpu") return explain_tier(view, what);
+  const std::optional<TensorId> id = view.input.index.find(what);
+  if (!id.has_value()) {
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("--explain {}: neither a tensor nor a word", what))
+        .suggest("mode, ram, nvme, gpu, or a name that `hypura inspect MODEL --tensors` lists");
+  }
+  const TensorInfo& tensor = view.input.index.tensor(*id);
+  return fmt::format("{} ({}, {}, {})\n  {}\n", printable(tensor.name), to_string(tensor.role),
+                     type_name(tensor.type), format_bytes(tensor.bytes),
+                     home_text(view, id->value));
+}
+
+}  // namespace hypura::cli

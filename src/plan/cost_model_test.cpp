@@ -1,0 +1,123 @@
+#include "plan/cost_model.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "model/gguf_bytes_for_test.h"
+
+namespace hypura {
+namespace {
+
+// Embedding 64 rows, two matrices and an output of 1 MiB each: F16, 256 wide.
+class Predicted : public testing::Test {
+ protected:
+  Predicted() {
+    GgufBytes file;
+    file.text("general.architecture", "tiny").number("tiny.block_count", 2);
+    add(file, "token_embd.weight", 64);
+    add(file, "blk.0.attn_q.weight", 2048);
+    add(file, "blk.1.attn_q.weight", 2048);
+    add(file, "output.weight", 2048);
+    const Result<ModelIndex> index = ModelIndex::open(directory_.write("m.gguf", file.build()));
+    if (!index.ok()) ADD_FAILURE() << index.status().to_string();
+    index_ = *index;
+    uses_ = assumed_uses(index_);
+    machine_.source = "measured";
+    machine_.memory.read_gbps = 10;
+    machine_.compute = {{.type = "f16", .threads = 2, .token_gbps = 4, .batch_gbps = 40}};
+    machine_.drive = {.sequential_gbps = 1, .scattered_gbps = 1, .spread = 0.1};
+    work_ = {.kv_bytes_per_token = 1000,
+             .kv_tokens = 100,
+             .prompt_tokens = 100,
+             .micro_batch = 50,
+             .threads = 2};
+  }
+
+  static void add(GgufBytes& file, const char* name, int64_t rows) {
+    file.tensor({.name = name,
+                 .ne = {256, rows},
+                 .type = GgufBytes::kF16,
+                 .bytes = static_cast<uint64_t>(rows) * 512});
+  }
+  Prediction predicted(const Layout* layout = nullptr) const {
+    return predict(
+        {.index = index_, .uses = uses_, .machine = machine_, .work = work_, .layout = layout});
+  }
+  // Both layers' matrices pass through a ring, in 16 pieces each.
+  Layout streamed() const {
+    Layout layout{.homes = {{.home = Home::rows, .row_slots = 64},
+                            {.home = Home::stream, .piece_rows = 128},
+                            {.home = Home::stream, .piece_rows = 128},
+                            {.home = Home::pinned}},
+                  .ring_slots = 8,
+                  .ring_slot_bytes = 65536};
+    layout.ring_bytes = 8 * 65536;
+    return layout;
+  }
+
+  static constexpr double kMatrix = 2048 * 512;
+  TestDirectory directory_;
+  ModelIndex index_;
+  std::vector<TensorUse> uses_;
+  MachineProfile machine_;
+  Workload work_;
+};
+
+TEST_F(Predicted, ResidentIsBytesOverTheRateOfTheirKernelsAndTheCache) {
+  const Prediction prediction = predicted();
+  EXPECT_DOUBLE_EQ(prediction.token.ram_seconds, 3 * kMatrix / 4e9) << "embeddings are looked up";
+  EXPECT_DOUBLE_EQ(prediction.token.kv_seconds, 1000 * 100 / 10e9);
+  EXPECT_NEAR(prediction.token.token_seconds,
+              prediction.token.ram_seconds + prediction.token.kv_seconds, 1e-12);
+  EXPECT_EQ(prediction.token.read_bytes, 0);
+  EXPECT_EQ(prediction.hit_share, 1);
+  EXPECT_TRUE(prediction.bottleneck.starts_with("CPU")) << prediction.bottleneck;
+}
+
+TEST_F(Predicted, StreamedIsTheLargerOfReadingAndComputing) {
+  const Layout layout = streamed();
+  const Prediction prediction = predicted(&layout);
+  EXPECT_NEAR(prediction.token.read_bytes, 2 * kMatrix, 1);
+  EXPECT_NEAR(prediction.token.token_seconds, 2 * kMatrix / 1e9, 2e-5);
+  EXPECT_TRUE(prediction.bottleneck.starts_with("drive: 2.0 MiB a token at 1.0 GB/s"))
+      << prediction.bottleneck;
+  machine_.drive.sequential_gbps = 100;
+  EXPECT_NEAR(predicted(&layout).token.token_seconds, predicted().token.token_seconds, 2e-5);
+}
+
+TEST_F(Predicted, PromptsReadWhatIsMissingOnceAMicroBatch) {
+  const Layout layout = streamed();
+  const Prediction prediction = predicted(&layout);
+  EXPECT_DOUBLE_EQ(prediction.prompt.read_bytes, 2 * 2 * kMatrix);
+  // 50 tokens a matrix at 40 GB/s, the output's one token at 4 GB/s.
+  EXPECT_DOUBLE_EQ(prediction.prompt.compute_seconds,
+                   2 * (2 * 50 * kMatrix / 40e9 + kMatrix / 4e9));
+  EXPECT_DOUBLE_EQ(prediction.prompt.seconds,
+                   std::max(prediction.prompt.compute_seconds, prediction.prompt.read_seconds));
+  machine_.compute[0].batch_gbps = 0;
+  EXPECT_EQ(predicted(&layout).prompt_tps.middle, 0) << "not known";
+}
+
+TEST_F(Predicted, TheRangeFollowsTheSpread) {
+  const Layout layout = streamed();
+  const Prediction narrow = predicted(&layout);
+  EXPECT_NEAR(narrow.decode_tps.low, 0.95 * narrow.decode_tps.middle,
+              narrow.decode_tps.middle * 0.01);
+  EXPECT_NEAR(narrow.decode_tps.high, 1.05 * narrow.decode_tps.middle,
+              narrow.decode_tps.middle * 0.01);
+  machine_.drive.spread = 0.4;
+  EXPECT_LT(predicted(&layout).decode_tps.low, narrow.decode_tps.low);
+  machine_.drive.spread = 0;
+  machine_.source = "a data sheet";
+  EXPECT_LT(predicted(&layout).decode_tps.low, 0.8 * narrow.decode_tps.middle);
+}
+
+TEST_F(Predicted, ALongerContextTakesLonger) {
+  const double before = predicted().token.token_seconds;
+  work_.kv_tokens = 100000;
+  EXPECT_NEAR(predicted().token.token_seconds - before, 1000 * (100000 - 100) / 10e9, 1e-9);
+}
+
+}  // namespace
+}  // namespace hypura

@@ -1,0 +1,248 @@
+#include "plan/planner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/units.h"
+#include "plan/budget.h"
+#include "plan/placement.h"
+#include "plan/rates.h"
+
+namespace hypura {
+namespace {
+
+// What an idle desktop takes of a machine that we cannot ask: macOS and Linux start with 1.5 to 2.5
+// GB.
+constexpr uint64_t kSystemBytes = 2 * kGiB;
+// A discrete GPU's driver and runtime keep so much to themselves (CUDA context, cuBLAS: 300-500
+// MB).
+constexpr uint64_t kGpuRuntimeBytes = 512 * kMiB;
+
+Workload workload(const PlanInput& input) {
+  Workload work = input.work;
+  work.experts_used = static_cast<uint32_t>(input.index.info().expert_used_count);
+  if (input.demand.context > 0) {
+    work.kv_bytes_per_token = static_cast<double>(input.demand.kv_bytes) / input.demand.context;
+    work.kv_tokens = std::min(work.kv_tokens, input.demand.context);
+    work.prompt_tokens = std::min(work.prompt_tokens, input.demand.context);
+  }
+  if (input.demand.micro_batch > 0) work.micro_batch = input.demand.micro_batch;
+  if (work.threads == 0) work.threads = input.demand.threads;
+  return work;
+}
+
+// For the ring's look-ahead: what most streamed bytes compute at, and the drive.
+Speeds speeds_of(const PlanInput& input) {
+  std::map<int, uint64_t> bytes;
+  for (uint32_t i = 0; i < input.index.tensors().size(); ++i) {
+    const TensorInfo& tensor = input.index.tensor(TensorId{i});
+    if (input.demand.uses[i].matmul) bytes[tensor.type] += tensor.bytes;
+  }
+  const auto most = std::max_element(
+      bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == bytes.end()) return {};
+  const KernelRates rates = kernel_rates(input.machine.compute, type_name(most->first),
+                                         input.demand.threads, input.machine.memory.read_gbps);
+  const double drive =
+      drive_gbps(input.machine.drive, {.read_bytes = kMiB, .depth = 32, .sequential = true});
+  return {.drive = 1e9 * drive, .compute = 1e9 * rates.token};
+}
+
+// Dense weights first: every token needs each of their bytes; then experts, tensor by tensor. A
+// look-up stays with the CPU, as llama.cpp keeps it.
+std::vector<bool> choose_gpu(const PlanInput& input) {
+  std::vector<bool> on_gpu;
+  if (input.gpu_bytes == 0) return on_gpu;
+  on_gpu.resize(input.index.tensors().size());
+  uint64_t left = input.gpu_bytes;
+  for (const bool experts : {false, true}) {
+    for (uint32_t i = 0; i < on_gpu.size(); ++i) {
+      const TensorUse& use = input.demand.uses[i];
+      const TensorInfo& tensor = input.index.tensor(TensorId{i});
+      if (!use.mapped || use.experts != experts || (use.rows && !use.matmul)) continue;
+      if (tensor.bytes > left) continue;
+      on_gpu[i] = true;
+      left -= tensor.bytes;
+    }
+  }
+  return on_gpu;
+}
+
+uint64_t bytes_off_gpu(const PlanInput& input, const std::vector<bool>& on_gpu) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < input.index.tensors().size(); ++i) {
+    if (on_gpu.empty() || !on_gpu[i]) bytes += input.index.tensor(TensorId{i}).bytes;
+  }
+  return bytes;
+}
+
+PlacementInput placement(const PlanInput& input, const std::vector<bool>& on_gpu,
+                         const PlanChoice& choice) {
+  PlacementInput result{.uses = input.demand.uses,
+                        .weight_budget = input.budget_bytes > input.demand.fixed_bytes
+                                             ? input.budget_bytes - input.demand.fixed_bytes
+                                             : 0,
+                        .experts_used = static_cast<uint32_t>(input.index.info().expert_used_count),
+                        .rows_per_graph = input.demand.rows_per_graph,
+                        .speeds = speeds_of(input),
+                        .pin_bytes_max = choice.pin_bytes_max,
+                        .ring_slots = choice.ring_slots};
+  for (size_t i = 0; i < on_gpu.size(); ++i) {
+    if (on_gpu[i]) result.uses[i].mapped = false;
+  }
+  return result;
+}
+
+Prediction predict_with(const PlanInput& input, const Layout* layout,
+                        const std::vector<bool>& on_gpu) {
+  return predict({.index = input.index,
+                  .uses = input.demand.uses,
+                  .machine = input.machine,
+                  .work = workload(input),
+                  .layout = layout,
+                  .on_gpu = on_gpu});
+}
+
+Status does_not_fit(const PlanInput& input, uint64_t minimum) {
+  const ModelDemand& demand = input.demand;
+  const uint64_t needed = demand.fixed_bytes + minimum;
+  std::string hint = fmt::format("--ram-budget {}M", needed / kMiB + 1);
+  const uint64_t beside = needed - demand.kv_bytes;
+  if (demand.context > 0 && demand.kv_bytes > 0 && input.budget_bytes > beside) {
+    const uint64_t per_token = std::max<uint64_t>(1, demand.kv_bytes / demand.context);
+    const uint64_t context = round_down((input.budget_bytes - beside) / per_token, 256);
+    if (context > 0) hint += fmt::format(", --ctx {}", context);
+  }
+  // Activations grow with the micro-batch.
+  if (demand.micro_batch > 32 && needed - demand.compute_bytes * 7 / 8 <= input.budget_bytes) {
+    hint += fmt::format(", -ub {}", demand.micro_batch / 8);
+  }
+  if (input.mode != Mode::automatic) hint += ", --mode auto";
+  return Status(StatusCode::does_not_fit,
+                fmt::format("plan does not fit: needs {} of RAM, budget is {}",
+                            format_bytes(needed), format_bytes(input.budget_bytes)))
+      .because(fmt::format("{} least for weights + {} KV (ctx {}) + {} activations and buffers",
+                           format_bytes(minimum), format_bytes(demand.kv_bytes), demand.context,
+                           format_bytes(demand.fixed_bytes - demand.kv_bytes)))
+      .suggest(hint);
+}
+
+bool page_cache_holds(const PlanInput& input) {
+  const ModelDemand& demand = input.demand;
+  return input.available_bytes > 0 && input.mode == Mode::automatic &&
+         input.index.info().weight_bytes + demand.fixed_bytes - demand.compute_bytes +
+                 demand.process_base_bytes <=
+             input.available_bytes;
+}
+
+// What is tried beside place()'s rule: less pinned in favour of experts, where both compete, and
+// shorter and longer rings, where there is one.
+std::vector<PlanChoice> choices(const Layout& layout) {
+  std::vector<PlanChoice> list;
+  if (!layout.pools.empty() && layout.pinned_bytes > 0) {
+    for (const uint64_t part : {2, 1, 0}) {
+      list.push_back({.pin_bytes_max = layout.pinned_bytes * part / 4});
+    }
+  }
+  if (layout.ring_bytes > 0) {
+    list.push_back({.ring_slots = layout.ring_slots * 2});
+    list.push_back({.ring_slots = layout.ring_slots * 4});
+  }
+  return list;
+}
+
+Status stream(const PlanInput& input, Plan& plan) {
+  const PlanChoice first = input.choice.value_or(PlanChoice{});
+  PlacementInput where = placement(input, plan.on_gpu, first);
+  const uint64_t minimum = minimum_weight_budget(input.index, where);
+  if (minimum > where.weight_budget) return does_not_fit(input, minimum);
+  Result<Layout> layout = place(input.index, where);
+  if (!layout.ok()) return layout.status();
+  plan.choice = first;
+  plan.prediction = predict_with(input, &*layout, plan.on_gpu);
+  plan.layout = *std::move(layout);
+  if (!input.choice.has_value()) {
+    for (const PlanChoice& choice : choices(*plan.layout)) {
+      Result<Layout> other = place(input.index, placement(input, plan.on_gpu, choice));
+      if (!other.ok()) continue;
+      Prediction prediction = predict_with(input, &*other, plan.on_gpu);
+      // A hundredth better, not less: within that the model cannot tell plans apart.
+      if (prediction.token.token_seconds > 0.99 * plan.prediction.token.token_seconds) continue;
+      plan.choice = choice;
+      plan.prediction = std::move(prediction);
+      plan.layout = *std::move(other);
+    }
+  }
+  plan.mode = mode_of(*plan.layout);
+  return Status();
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const PlanInput& input) {
+  Plan plan{.budget_bytes = input.budget_bytes, .on_gpu = choose_gpu(input)};
+  const uint64_t weights = bytes_off_gpu(input, plan.on_gpu);
+  const bool asked = streams(input.mode);
+  const bool fits = weights + input.demand.fixed_bytes <= input.budget_bytes;
+  if (!asked && (fits || page_cache_holds(input))) {
+    plan.mode = fits ? Mode::resident : Mode::mapped;
+    plan.prediction = predict_with(input, nullptr, plan.on_gpu);
+    return plan;
+  }
+  if (input.mode == Mode::resident) return does_not_fit(input, weights);
+  if (Status status = stream(input, plan); !status.ok()) return status;
+  return plan;
+}
+
+uint64_t least_budget(const PlanInput& input) {
+  return input.demand.fixed_bytes +
+         minimum_weight_budget(input.index, placement(input, choose_gpu(input), {}));
+}
+
+Prediction predict_layout(const PlanInput& input, const Layout* layout) {
+  return predict_with(input, layout, {});
+}
+
+uint64_t automatic_budget(const MachineProfile& machine, uint64_t process_base_bytes) {
+  uint64_t bytes = machine.memory.total_bytes;
+  if (machine.memory.limit_bytes > 0) {
+    bytes = std::min(bytes, machine.memory.limit_bytes);
+  } else {
+    bytes -= std::min(bytes, kSystemBytes);
+  }
+  bytes = static_cast<uint64_t>(kAutoShare * static_cast<double>(bytes));
+  bytes -= std::min(bytes, process_base_bytes);
+  for (const GpuProfile& gpu : machine.gpus) {
+    if (gpu.unified && gpu.working_set_bytes > 0) bytes = std::min(bytes, gpu.working_set_bytes);
+  }
+  return bytes;
+}
+
+uint64_t gpu_weight_bytes(const MachineProfile& machine, const ModelDemand& demand) {
+  if (machine.gpus.empty() || machine.gpus.front().unified) return 0;
+  const GpuProfile& gpu = machine.gpus.front();
+  const uint64_t all = gpu.working_set_bytes > 0 ? gpu.working_set_bytes : gpu.total_bytes;
+  const uint64_t taken = kGpuRuntimeBytes + demand.kv_bytes + demand.compute_bytes;
+  return all > taken ? all - taken : 0;
+}
+
+TierBytes tier_bytes(const ModelIndex& index, const Plan& plan) {
+  TierBytes bytes;
+  for (uint32_t i = 0; i < index.tensors().size(); ++i) {
+    const uint64_t own = index.tensor(TensorId{i}).bytes;
+    const bool gpu = !plan.on_gpu.empty() && plan.on_gpu[i];
+    const Home home = plan.layout.has_value() ? plan.layout->homes[i].home : Home::pinned;
+    if (gpu) {
+      bytes.gpu += own;
+    } else if (home == Home::pinned || home == Home::repacked) {
+      bytes.ram += own;
+    } else if (home != Home::unused) {
+      bytes.drive += own;
+    }
+  }
+  return bytes;
+}
+
+}  // namespace hypura

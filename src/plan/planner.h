@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "plan/cost_model.h"
+#include "plan/mode.h"
+
+namespace hypura {
+
+// What a model asks of any machine, beside its weights' place: measured on its graphs.
+struct ModelDemand {
+  std::vector<TensorUse> uses;
+  uint64_t fixed_bytes = 0;    // KV, activations, logits, sampling, work and scratch
+  uint64_t kv_bytes = 0;       // of these
+  uint64_t compute_bytes = 0;  // of these, activations of one micro-batch
+  uint64_t process_base_bytes = 0;
+  uint64_t rows_per_graph = 0;
+  uint32_t context = 0;
+  uint32_t micro_batch = 0;
+  int threads = 0;
+};
+
+// What a plan decides beyond the mode. Defaults: place() by its own rule.
+struct PlanChoice {
+  uint64_t pin_bytes_max = UINT64_MAX;  // dense weights pinned at most
+  uint32_t ring_slots = 0;              // 0: by what look_ahead_slots says
+  friend bool operator==(const PlanChoice&, const PlanChoice&) = default;
+};
+
+struct PlanInput {
+  const ModelIndex& index;
+  const ModelDemand& demand;
+  const MachineProfile& machine;
+  uint64_t budget_bytes = 0;
+  Mode mode = Mode::automatic;
+  // The page cache may hold the file where an automatic budget is just too small: bytes that the
+  // machine has available; 0: it may not.
+  uint64_t available_bytes = 0;
+  uint64_t gpu_bytes = 0;  // of gpus[0] for weights; 0: the GPU takes no part
+  Workload work;           // kv_bytes_per_token, experts_used and micro_batch are filled in
+  std::optional<PlanChoice> choice;  // made before: only carried out
+};
+
+struct Plan {
+  Mode mode = Mode::resident;
+  uint64_t budget_bytes = 0;
+  std::optional<Layout> layout;  // where something streams
+  std::vector<bool> on_gpu;      // by tensor; empty: none
+  PlanChoice choice;
+  Prediction prediction;
+};
+
+// The plan with the least predicted time of a token, of all that differ in what is pinned and how
+// far the ring reads ahead; of equals the first, which is place()'s own rule. Mode resident
+// wherever the weights fit. Pure and deterministic. Error: does_not_fit with the least that would
+// do and what to change.
+Result<Plan> make_plan(const PlanInput& input);
+
+// The least budget that make_plan() accepts.
+uint64_t least_budget(const PlanInput& input);
+
+// The prediction of a layout that exists.
+Prediction predict_layout(const PlanInput& input, const Layout* layout);
+
+// Bytes of a machine's RAM that `auto` gives to a model there: what an idle system leaves, less a
+// twentieth; of unified memory at most what its GPU may use.
+uint64_t automatic_budget(const MachineProfile& machine, uint64_t process_base_bytes);
+// Of its discrete GPU for weights; 0 if there is none.
+uint64_t gpu_weight_bytes(const MachineProfile& machine, const ModelDemand& demand);
+
+// How a tensor's bytes are spread over tiers.
+struct TierBytes {
+  uint64_t gpu = 0;
+  uint64_t ram = 0;    // pinned, or everything if resident
+  uint64_t drive = 0;  // with a home on the drive, cached or not
+};
+TierBytes tier_bytes(const ModelIndex& index, const Plan& plan);
+
+}  // namespace hypura

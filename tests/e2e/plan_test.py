@@ -1,0 +1,196 @@
+"""`plan` and `estimate` say what a run would do, from a model, its saved header or an address, without reading
+weights; `run --plan` does it; what does not belong together is refused."""
+
+import http.server
+import json
+import os
+import re
+import threading
+import unittest
+
+import support
+
+MACHINE = "m1-max-32gb"
+SMALL = ("--ram-budget", "40M", "--ctx", 512)
+
+
+class RangeServer(http.server.BaseHTTPRequestHandler):
+    """Sends parts of one file; `ranges = False` ignores what was asked for."""
+
+    path_to_file = None
+    ranges = True
+    sent = 0
+
+    def do_GET(self):
+        data = type(self).path_to_file.read_bytes()
+        if self.path != "/" + type(self).path_to_file.name:
+            return self.send_error(404)
+        wanted = re.fullmatch(r"bytes=0-(\d+)", self.headers.get("Range", ""))
+        part = data[:int(wanted[1]) + 1] if wanted and type(self).ranges else data
+        self.send_response(206 if type(self).ranges else 200)
+        if type(self).ranges:
+            self.send_header("Content-Range", f"bytes 0-{len(part) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        type(self).sent += len(part)
+        try:
+            self.wfile.write(part)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def log_message(self, *_):
+        pass
+
+
+class Plan(support.TestCase):
+    def setUp(self):
+        super().setUp()
+        # A machine that is this one, as far as the command can tell.
+        cache = self.folder / "cache" / "hypura"
+        cache.mkdir(parents=True)
+        machine = json.loads((support.REPO / "machines" / "cpu-laptop-16gb.json").read_text())
+        machine.update(name="", source="measured", cpu="test")
+        (cache / "machine.json").write_text(json.dumps(machine))
+        self.env = dict(os.environ, XDG_CACHE_HOME=str(self.folder / "cache"))
+
+    def command(self, *words):
+        return support.hypura(*words, env=self.env)
+
+    def done(self, *words):
+        outcome = self.command(*words)
+        self.assertEqual(outcome.returncode, support.DONE, str(outcome))
+        return outcome
+
+    def refused(self, code, fragment, *words):
+        outcome = self.command(*words)
+        self.assertEqual(outcome.returncode, code, str(outcome))
+        self.assertIn(fragment, outcome.stderr)
+        self.assertEqual(outcome.stdout, "")
+
+    def test_a_run_does_what_the_plan_says(self):
+        for budget in ("30M", "40M", "1G"):
+            with self.subTest(budget=budget):
+                words = (support.MODEL, "--ram-budget", budget, "--ctx", 512)
+                plan = self.done("plan", *words, "--json").json()
+                run = self.done("run", *words, "-p", support.PROMPT, "-n", 4, "--json").json()
+                self.assertEqual(plan["schema"], 1)
+                self.assertEqual(plan["mode"], run["mode"])
+                self.assertEqual(plan["streamed_bytes"], run["budgets"]["streamed_bytes"])
+                self.assertEqual(plan["expert_slots"], run["budgets"]["expert_slots"])
+                self.assertGreater(run["predicted_decode_tps"], 0)
+                self.assertGreater(run["bound_seconds"], 0)
+                self.assertEqual(run["io_roofline_gbps"], 3.5)
+
+    def test_a_saved_plan_is_carried_out_and_belongs_to_its_model(self):
+        file = self.folder / "plan.json"
+        self.done("plan", support.MODEL, *SMALL, "--save", file)
+        words = ("-p", support.PROMPT, "-n", 4, "--temp", 0, "--json")
+        told = self.done("run", support.MODEL, "--plan", file, *words).json()
+        own = self.done("run", support.MODEL, *SMALL, *words).json()
+        self.assertEqual(told["token_ids"], own["token_ids"])
+        self.assertEqual(told["budgets"], own["budgets"])
+        self.assertEqual(told["numerics"], own["numerics"])
+
+        self.refused(support.USAGE, "exclude each other", "run", support.MODEL, "--plan", file,
+                     "--ram-budget", "1G", "-p", "x")
+        plan = json.loads(file.read_text())
+        for key, value, fragment in (("tensors", 1, "1 tensors"), ("metadata", "00", "differ"),
+                                     ("bytes", 5, "5 bytes")):
+            other = json.loads(file.read_text())
+            other["model"][key] = value
+            wrong = self.folder / "wrong.json"
+            wrong.write_text(json.dumps(other))
+            self.refused(support.USAGE, fragment, "run", support.MODEL, "--plan", wrong, "-p", "x")
+        wrong.write_text(json.dumps(dict(plan, schema=2)))
+        self.refused(support.USAGE, "schema", "run", support.MODEL, "--plan", wrong, "-p", "x")
+        self.refused(support.FAILED, "cannot read", "run", support.MODEL, "--plan",
+                     self.folder / "absent", "-p", "x")
+
+    def test_diff_names_what_changed(self):
+        a, b = self.folder / "a.json", self.folder / "b.json"
+        self.done("plan", support.MODEL, *SMALL, "--save", a)
+        self.done("plan", support.MODEL, "--ram-budget", "30M", "--ctx", 512, "--save", b)
+        self.assertIn("budget: 40.0 MiB -> 30.0 MiB", self.done("plan", "--diff", a, b).stdout)
+        self.assertEqual(self.done("plan", "--diff", a, a).stdout, "no difference\n")
+        self.refused(support.USAGE, "two saved plans", "plan", "--diff", a)
+
+    def test_it_explains(self):
+        def explain(what):
+            return self.done("plan", support.MODEL, *SMALL, "--explain", what).stdout
+        self.assertIn("resident needs", explain("mode"))
+        self.assertIn("expert", explain("nvme"))
+        self.assertIn("pinned", explain("blk.0.attn_q.weight"))
+        self.assertIn("expected hits", explain("blk.0.ffn_up_exps.weight"))
+        self.refused(support.USAGE, "neither a tensor nor a word", "plan", support.MODEL, *SMALL,
+                     "--explain", "nonsense")
+
+    def test_more_ram_and_a_faster_drive_help(self):
+        text = self.done("plan", support.MODEL, *SMALL, "--what-if", "+1G-ram,7GB/s").stdout
+        speeds = [float(s) for s in re.findall(r"decode ([\d.]+) tok/s", text)]
+        self.assertEqual(len(speeds), 2, text)
+        self.assertGreater(speeds[1], speeds[0])
+        self.assertIn("mode resident", text)
+        self.refused(support.USAGE, "no such change", "plan", support.MODEL, "--what-if", "more")
+
+    def test_what_does_not_fit_says_what_would(self):
+        outcome = self.command("plan", support.MODEL, "--ram-budget", "8M")
+        self.assertEqual(outcome.returncode, support.DOES_NOT_FIT, str(outcome))
+        wanted = re.search(r"--ram-budget (\d+M)", outcome.stderr)[1]
+        self.done("plan", support.MODEL, "--ram-budget", wanted)
+
+    def test_a_header_plans_like_its_model_and_does_not_run(self):
+        header = self.folder / "model.header"
+        self.done("inspect", support.MODEL, "--save-header", header)
+        self.assertLess(header.stat().st_size, support.MODEL.stat().st_size // 10)
+        words = ("--machine", MACHINE, *SMALL, "--json")
+        from_model = self.done("estimate", support.MODEL, *words).json()
+        from_header = self.done("estimate", header, *words).json()
+        for plan in (from_model, from_header):
+            plan.pop("planning_seconds")
+            plan.pop("fixed_bytes"), plan.pop("token"), plan.pop("suggestions")
+        self.assertEqual(from_header, from_model)
+        self.refused(support.INVALID_MODEL, "has no weights", "run", header, "-p", "x")
+        damaged = self.folder / "damaged.header"
+        damaged.write_bytes(header.read_bytes()[:-1])
+        self.refused(support.INVALID_MODEL, "cut off", "estimate", damaged, *words)
+
+    def test_an_address_is_read_in_parts(self):
+        class Handler(RangeServer):
+            path_to_file = support.MODEL
+        server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        url = f"http://127.0.0.1:{server.server_port}/{support.MODEL.name}"
+        words = ("--machine", MACHINE, *SMALL, "--json")
+        plan = self.done("estimate", url, *words).json()
+        self.assertEqual(plan["model"], "Storyteller MoE")
+        self.assertLess(Handler.sent, support.MODEL.stat().st_size // 2)
+        self.refused(support.FAILED, "404", "estimate", url + ".x", *words)
+        Handler.ranges = False
+        self.refused(support.FAILED, "does not send parts", "estimate", url, *words)
+        self.refused(support.FAILED, "cannot fetch", "estimate", "http://127.0.0.1:1/m.gguf", *words)
+
+    def test_machines_are_known_or_named(self):
+        self.refused(support.USAGE, "--machine is missing", "estimate", support.MODEL)
+        self.refused(support.USAGE, "did you mean m1-max-32gb", "estimate", "--machine",
+                     "m1-mac-32gb", support.MODEL)
+        profile = self.folder / "profile.json"
+        profile.write_text('{"schema": 1, "cores": -1}')
+        self.refused(support.USAGE, "cores", "estimate", "--machine", profile, support.MODEL)
+        self.env["XDG_CACHE_HOME"] = str(self.folder / "empty")
+        for name in os.listdir(support.REPO / "machines"):
+            plan = self.done("estimate", "--machine", name.removesuffix(".json"), support.MODEL,
+                             "--json").json()
+            self.assertIn(plan["fit"], ("fast", "usable", "slow"))
+
+    def test_what_cannot_be_planned_is_refused(self):
+        for words, fragment in ((("-p", "x"), "generates nothing"), (("--draft", "lookup"), "draft"),
+                                (("--fast-prompt",), "repacked"),
+                                (("--json", "--explain", "mode"), "--explain")):
+            with self.subTest(words=words):
+                self.refused(support.USAGE, fragment, "plan", support.MODEL, *SMALL, *words)
+
+
+if __name__ == "__main__":
+    unittest.main()
