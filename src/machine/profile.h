@@ -56,6 +56,9 @@ struct GpuProfile {
   double memory_gbps = 0;
   double upload_gbps = 0;  // from pinned RAM
   bool unified = false;    // shares the machine's RAM
+  // With the GPU's own kernels. Empty: of a unified GPU MachineProfile::compute has them, of any
+  // other one `memory_gbps` bounds them.
+  std::vector<ComputeSample> compute;
 };
 
 // What was measured of a machine, or is known of one that we do not have. A value: made by the
