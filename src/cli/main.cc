@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "cli/bench/bench.h"
+#include "cli/doctor.h"
 #include "cli/exit_code.h"
 #include "cli/inspect.h"
+#include "cli/profile.h"
 #include "cli/run.h"
 #include "cli/suggestion.h"
 #include "cli/terminal.h"
@@ -28,6 +30,8 @@ constexpr const char* kHelp =
     "  hypura run MODEL [-p TEXT | -f FILE | -i] [--ram-budget SIZE|NN%|auto|min]\n"
     "  hypura trace MODEL [-p TEXT | -f FILE] -o FILE [--follow]\n"
     "  hypura inspect MODEL [--tensors] [--json]\n"
+    "  hypura profile [MODEL] [--force] [--json] [--dir DIR]\n"
+    "  hypura doctor [MODEL] [--json]\n"
     "  hypura bench MODEL [--ram-budget SIZE|NN%|auto|min] [--samples N] [-o md|json|csv]\n"
     "  hypura --version\n"
     "\n"
@@ -50,8 +54,10 @@ Status dispatch(const std::vector<std::string>& words) {
   if (words[0] == "trace") return trace(rest);
   if (words[0] == "inspect") return inspect(rest);
   if (words[0] == "bench") return bench(rest);
-  const std::string meant =
-      closest(words[0], {"run", "trace", "inspect", "bench", "help", "--version", "--help"});
+  if (words[0] == "profile") return profile(rest);
+  if (words[0] == "doctor") return doctor(rest);
+  const std::string meant = closest(words[0], {"run", "trace", "inspect", "bench", "profile", "doctor",
+                                               "help", "--version", "--help"});
   return Status(StatusCode::invalid_argument, fmt::format("unknown command {}", words[0]))
       .suggest(meant.empty() ? "hypura --help" : fmt::format("did you mean {}?", meant));
 }

@@ -160,15 +160,12 @@ class Probe {
 }  // namespace
 
 KeptProfile load_kept_profile(const MachineProbeOptions& options) {
-  if (options.profiles_folder.empty()) return {.why_not = "profiles are kept nowhere"};
+  if (options.profiles_folder.empty()) return {};
   const MachineProfile facts =
       machine_facts(options.file.empty() ? options.folder : options.file);
   KeptProfile kept{.path = profile_path(options.profiles_folder, facts)};
   std::error_code error;
-  if (!std::filesystem::exists(kept.path, error)) {
-    kept.why_not = "there is none yet";
-    return kept;
-  }
+  if (options.anew || !std::filesystem::exists(kept.path, error)) return kept;
   Result<MachineProfile> profile = read_profile(kept.path);
   if (!profile.ok()) {
     kept.why_not = profile.status().message() + ": " + profile.status().why();
@@ -196,7 +193,7 @@ Result<ProbedMachine> load_or_measure(const MachineProbeOptions& options) {
   if (!measured.ok()) return measured.status();
   machine.profile = *std::move(measured);
   machine.measured = true;
-  machine.note = "measured anew: " + kept.why_not;
+  if (!kept.why_not.empty()) machine.note = "measured anew: " + kept.why_not;
   if (machine.path.empty()) return machine;
   if (const Status status = write_profile(machine.path, machine.profile); !status.ok()) {
     machine.note = status.message() + ": " + status.why();

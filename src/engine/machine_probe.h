@@ -14,6 +14,7 @@ struct MachineProbeOptions {
   std::string file;    // is read to measure its drive; empty: a temporary one in `folder` is
   std::string folder = ".";
   std::string profiles_folder;  // where profiles are kept; empty: nowhere
+  bool anew = false;            // what was kept does not count
   std::string type = "q4_K";    // of quick_profile: the family that is measured
   const std::atomic<bool>* stop = nullptr;
   std::function<void(const char* what, double share)> progress;  // share of all; may be empty
@@ -23,7 +24,7 @@ struct MachineProbeOptions {
 struct KeptProfile {
   std::string path;  // empty: profiles are kept nowhere
   std::optional<MachineProfile> profile;
-  std::string why_not;  // "there is none yet", "it is 45 days old", or what is wrong with the file
+  std::string why_not;  // "it is 45 days old", or what is wrong with the file; empty: there is none
 };
 
 // Takes a millisecond. The memory limit in it is today's: that is a fact, and was never measured.
@@ -37,7 +38,7 @@ struct ProbedMachine {
   MachineProfile profile;
   std::string path;       // where it is kept; empty: nowhere
   bool measured = false;  // just now
-  std::string note;       // why it was measured, or could not be kept; one line, may be empty
+  std::string note;       // why a kept one was not used, or this not kept; one line, may be empty
 };
 
 // The kept profile, or a new one, which is kept. A folder that cannot be written is no error.
