@@ -26,7 +26,8 @@ constexpr int64_t kExpertColumns = 2048;
 constexpr int64_t kBatchTokens = 512;
 constexpr int64_t kExpertsUsed = 8;
 constexpr size_t kExpertBytes = kMiB;
-constexpr size_t kWeightBytesMin = 4 * kMiB;
+constexpr size_t kMatrixBytes = 8 * kMiB;  // of one token's: a run is short, so that few are disturbed
+constexpr size_t kWeightBytesMin = kMatrixBytes;
 constexpr double kSecondsMin = 0.02;  // of one rate
 constexpr double kSecondsMax = 0.25;
 constexpr int kRunsMin = 3;
@@ -70,6 +71,7 @@ class Bench {
     threads_.serve(backend_.get(), threads);
   }
 
+  void* weights() const { return ggml_backend_buffer_get_base(weights_.get()); }
   size_t weight_bytes() const { return ggml_backend_buffer_get_size(weights_.get()); }
   ggml_backend_t backend() const { return backend_.get(); }
 
@@ -80,14 +82,14 @@ class Bench {
     const std::vector<float> values = drawn(kRows * kColumns);
     std::vector<char> rows(kRows * ggml_row_size(type, kColumns));
     ggml_quantize_chunk(type, values.data(), rows.data(), 0, kRows, kColumns, nullptr);
-    char* base = static_cast<char*>(ggml_backend_buffer_get_base(weights_.get()));
+    char* base = static_cast<char*>(weights());
     for (size_t at = 0; at < weight_bytes(); at += rows.size()) {
       std::memcpy(base + at, rows.data(), std::min(rows.size(), weight_bytes() - at));
     }
   }
 
   void place_weight(ggml_tensor* tensor) {
-    ggml_backend_tensor_alloc(weights_.get(), tensor, ggml_backend_buffer_get_base(weights_.get()));
+    ggml_backend_tensor_alloc(weights_.get(), tensor, weights());
   }
 
  private:
@@ -131,6 +133,9 @@ class Operation {
     return finish(ggml_mul_mat_id(context, weight_, input_, ids_));
   }
 
+  // From here on its weights stay in the caches.
+  void stay() { stays_ = true; }
+
   // Gigabytes a second, again and again for `seconds`, thrice at least.
   Repeated measure(double seconds, const std::atomic<bool>* stop) {
     Repeated gbps;
@@ -138,6 +143,7 @@ class Operation {
     for (int run = 0; run < kRunsMin || now_seconds() - begin < seconds; ++run) {
       if (stop != nullptr && stop->load(std::memory_order_relaxed)) break;
       choose_experts();
+      choose_matrix();
       const double start = now_seconds();
       if (ggml_backend_graph_compute(bench_.backend(), graph_) != GGML_STATUS_SUCCESS) break;
       const double took = now_seconds() - start;
@@ -169,6 +175,14 @@ class Operation {
     for (int64_t i = 0; i < ids_->ne[0]; ++i) ids[i] = order_[next_++ % order_.size()];
   }
 
+  // The next part of the memory, for the same reason.
+  void choose_matrix() {
+    if (ids_ != nullptr || stays_) return;
+    const size_t bytes = ggml_nbytes(weight_);
+    const size_t places = std::max<size_t>(bench_.weight_bytes() / bytes, 1);
+    weight_->data = static_cast<char*>(bench_.weights()) + next_++ % places * bytes;
+  }
+
   Bench& bench_;
   ggml_context_ptr context_;
   ggml_backend_buffer_ptr rest_;
@@ -179,6 +193,7 @@ class Operation {
   double bytes_ = 0;  // of weights times tokens
   std::vector<int32_t> order_;
   size_t next_ = 0;
+  bool stays_ = false;
 };
 
 struct Rates {
@@ -193,7 +208,7 @@ Rates measure_type(Bench& bench, ggml_type type, int threads, double seconds,
   Rates rates{.sample = {.type = ggml_type_name(type), .threads = threads}};
   const size_t row_bytes = ggml_row_size(type, kColumns);
   Operation token(bench);
-  if (token.token(type, static_cast<int64_t>(bench.weight_bytes() / row_bytes), 1)) {
+  if (token.token(type, static_cast<int64_t>(kMatrixBytes / row_bytes), 1)) {
     const Repeated gbps = token.measure(seconds, stop);
     rates.sample.token_gbps = rounded(gbps.median());
     rates.token_spread = gbps.spread();
@@ -216,6 +231,7 @@ double graph_overhead_us(Bench& bench, int threads, const std::atomic<bool>* sto
   bench.fill(GGML_TYPE_F32);
   Operation small(bench);
   if (!small.token(GGML_TYPE_F32, 16, 1)) return 0;
+  small.stay();
   const double gbps = small.measure(kSecondsMin, stop).median();
   return gbps > 0 ? rounded(16 * kColumns * sizeof(float) / gbps * 1e-3) : 0;
 }

@@ -29,8 +29,8 @@ namespace {
 constexpr uint64_t kMemoryMin = 4 * kMiB;      // a buffer for the temporary file
 constexpr uint64_t kProbeBytes = 256 * kMiB;   // several times the processor's caches
 constexpr uint64_t kQuickBytes = 64 * kMiB;
-constexpr uint64_t kWeightBytes = 64 * kMiB;
-constexpr double kComputeSeconds = 7;
+constexpr uint64_t kWeightBytes = 128 * kMiB;
+constexpr double kComputeSeconds = 6;
 
 // Of all seconds, roughly.
 constexpr double kMemoryShare = 0.05;
@@ -132,7 +132,7 @@ class Probe {
     const Result<ComputeFindings> findings =
         probe_compute({.types = quick_ ? std::vector<std::string>{options_.type} : probed_types(),
                        .threads = threads,
-                       .weight_bytes = std::min(kWeightBytes, available_bytes() / 8),
+                       .weight_bytes = std::min(quick_ ? kQuickBytes : kWeightBytes, available_bytes() / 8),
                        .seconds = quick_ ? 0.3 : kComputeSeconds,
                        .stop = options_.stop,
                        .progress = [this](double share) {

@@ -21,6 +21,7 @@ constexpr double kNearBest = 0.95;
 constexpr int kRounds = 4;
 constexpr int kQuickRounds = 3;
 constexpr double kRoundSeconds = 0.025;
+constexpr double kRoundsSecondsMax = 5;  // a slow drive gets fewer rounds
 constexpr int kSustainedRounds = 12;
 constexpr double kSustainedSeconds = 0.125;
 // A way whose queue holds more than the drive delivers in this time says nothing new about it.
@@ -93,7 +94,10 @@ class Survey {
 
   Status measure_ways() {
     const int rounds = options_.quick ? kQuickRounds : kRounds;
+    const uint64_t begin_ns = DriveMeter::steady_clock_ns();
     for (int round = 0; round < rounds; ++round) {
+      const uint64_t took_ns = DriveMeter::steady_clock_ns() - begin_ns;
+      if (static_cast<double>(took_ns) > kRoundsSecondsMax * 1e9) break;
       for (size_t i = 0; i < ways_.size(); ++i) {
         tell((round + static_cast<double>(i) / static_cast<double>(ways_.size())) / rounds * 0.7);
         Result<MeteredReads> metered = measure(ways_[i].way, kRoundSeconds);

@@ -56,7 +56,9 @@ void add_drive(const fs::path& folder, Volume& volume) {
   if (error) return;
   if (fs::exists(drive / "partition", error)) drive = drive.parent_path();
   volume.device = drive.filename().string();
-  volume.rotational = file_text(drive / "queue/rotational").starts_with('1');
+  // Virtual disks say that they turn, whatever they lie on.
+  const bool is_virtual = volume.device.starts_with("vd") || volume.device.starts_with("xvd");
+  volume.rotational = !is_virtual && file_text(drive / "queue/rotational").starts_with('1');
 }
 
 #endif
