@@ -1,5 +1,5 @@
-// Any bytes as a machine profile: the reader must answer, and what it accepts keeps the promises that
-// the planner builds on, and survives being written and read again.
+// Any bytes as a machine profile: the reader must answer, and what it accepts keeps the promises
+// that the planner builds on, and survives being written and read again.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

@@ -26,7 +26,7 @@ constexpr int64_t kExpertColumns = 2048;
 constexpr int64_t kBatchTokens = 512;
 constexpr int64_t kExpertsUsed = 8;
 constexpr size_t kExpertBytes = kMiB;
-constexpr size_t kMatrixBytes = 8 * kMiB;  // of one token's: a run is short, so that few are disturbed
+constexpr size_t kMatrixBytes = 8 * kMiB;  // of one token's: short runs, so that few are disturbed
 constexpr size_t kWeightBytesMin = kMatrixBytes;
 constexpr double kSecondsMin = 0.02;  // of one rate
 constexpr double kSecondsMax = 0.25;
@@ -147,7 +147,8 @@ class Operation {
       const double start = now_seconds();
       if (ggml_backend_graph_compute(bench_.backend(), graph_) != GGML_STATUS_SUCCESS) break;
       const double took = now_seconds() - start;
-      // The first run wakes threads and touches pages, unless it is so long that this does not show.
+      // The first run wakes threads and touches pages, unless it is so long that this does not
+      // show.
       const bool warms_up = run == 0 && took < seconds;
       if (warms_up) begin = now_seconds();
       if (!warms_up && took > 0) gbps.add(bytes_ * 1e-9 / took);

@@ -17,7 +17,7 @@ const std::vector<std::string>& probed_types();
 struct ComputeProbeOptions {
   std::vector<std::string> types;  // ggml's names; those that it does not have are left out
   std::vector<int> threads;        // the most important first
-  uint64_t weight_bytes = uint64_t{64} << 20;  // memory for weights, to exceed caches; 8 MiB at least
+  uint64_t weight_bytes = uint64_t{64} << 20;  // of memory, to exceed caches; 8 MiB at least
   double seconds = 7;              // about; what is left by then is left out
   const std::atomic<bool>* stop = nullptr;
   std::function<void(double share)> progress;  // may be empty
@@ -30,8 +30,9 @@ struct ComputeFindings {
   double slowdown = 0;  // of the first sample, measured again at the end
 };
 
-// How fast ggml's own kernels multiply weights that are really quantised: on the CPU backend, through
-// our persistent threads, as a streamed model computes. Errors: failed without memory, interrupted.
+// How fast ggml's own kernels multiply weights that are really quantised: on the CPU backend,
+// through our persistent threads, as a streamed model computes. Errors: failed without memory,
+// interrupted.
 Result<ComputeFindings> probe_compute(const ComputeProbeOptions& options);
 
 // "AVX2", "NEON": what ggml's CPU backend was built for and found.

@@ -12,8 +12,8 @@
 
 namespace hypura::cli {
 
-// `hypura doctor`: one page on what this machine can run, and what hinders it. Fails only if nothing
-// can run here.
+// `hypura doctor`: one page on what this machine can run, and what hinders it. Fails only if
+// nothing can run here.
 Status doctor(const std::vector<std::string>& arguments);
 
 // What the page says. A value.

@@ -52,7 +52,8 @@ std::string drive_table(const DriveProfile& drive, bool sequential) {
     rates[sample.read_bytes][sample.depth] = sample.gbps;
   }
   if (rates.empty()) return "";
-  std::string text = fmt::format("\n{:<22}", sequential ? "GB/s in order, reads" : "GB/s scattered, reads");
+  std::string text =
+      fmt::format("\n{:<22}", sequential ? "GB/s in order, reads" : "GB/s scattered, reads");
   for (const uint32_t depth : depths) text += fmt::format("{:>8}", depth);
   text += "  in flight\n";
   for (const auto& [read_bytes, row] : rates) {

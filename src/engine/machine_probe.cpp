@@ -129,10 +129,11 @@ class Probe {
   Status measure_compute() {
     const std::vector<int> threads =
         quick_ ? std::vector<int>{profile_.cores} : thread_counts(profile_.cores);
+    const uint64_t weight_bytes = quick_ ? kQuickBytes : kWeightBytes;
     const Result<ComputeFindings> findings =
         probe_compute({.types = quick_ ? std::vector<std::string>{options_.type} : probed_types(),
                        .threads = threads,
-                       .weight_bytes = std::min(quick_ ? kQuickBytes : kWeightBytes, available_bytes() / 8),
+                       .weight_bytes = std::min(weight_bytes, available_bytes() / 8),
                        .seconds = quick_ ? 0.3 : kComputeSeconds,
                        .stop = options_.stop,
                        .progress = [this](double share) {

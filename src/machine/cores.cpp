@@ -103,7 +103,8 @@ Cores usable_cores() {
   }
   cores.quota = group_quota();
   if (cores.quota > 0) {
-    cores.physical = std::min(cores.physical, std::max(1, static_cast<int>(std::ceil(cores.quota))));
+    const int allowed = std::max(1, static_cast<int>(std::ceil(cores.quota)));
+    cores.physical = std::min(cores.physical, allowed);
   }
 #elif defined(__APPLE__)
   int count = 0;

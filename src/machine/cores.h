@@ -17,7 +17,8 @@ Cores usable_cores();
 // system says nothing counts as a core.
 int physical_cores(const std::vector<int>& cpus, const std::string& folder);
 
-// What the group at `path` and its parents below `mount` allow: cpu.max (version 2) or cpu.cfs_* (1).
+// What the group at `path` and its parents below `mount` allow: cpu.max (version 2) or cpu.cfs_*
+// (1).
 double cpu_quota(const std::string& mount, std::string path);
 
 }  // namespace hypura

@@ -41,8 +41,8 @@ Found check_uring(const Health& health) {
 Found check_direct(const Health& health) {
   if (health.in_memory || health.direct.value_or(true)) return std::nullopt;
   return advice("direct reads",
-                fmt::format("{} refuses them: what is read goes through the page cache, which takes "
-                            "memory from the model and time to copy",
+                fmt::format("{} refuses them: reads go through the page cache, which takes memory "
+                            "from the model and time to copy",
                             health.volume.filesystem),
                 "keep models on ext4, xfs or btrfs of a local drive");
 }

@@ -19,8 +19,8 @@ struct Finding {
   std::string fix;    // a command, or what to change
 };
 
-// Everything that hinders, what is broken first. `profile_warnings` are those of the machine's profile.
-// Pure.
+// Everything that hinders, what is broken first. `profile_warnings` are those of the machine's
+// profile. Pure.
 std::vector<Finding> diagnose(const Health& health,
                               const std::vector<std::string>& profile_warnings);
 

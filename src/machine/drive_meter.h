@@ -39,9 +39,9 @@ class DriveMeter {
   // Whether file, memory and device allow it.
   bool can(const ReadWay& way) const;
 
-  // Starts reads for `seconds`, and twice `depth` of them at least, so that filling and draining the
-  // queue does not show. REQUIRES: can(way). Errors: failed as the device says, interrupted once *stop
-  // is set; `stop` may be null. Either way no read is in flight afterwards.
+  // Starts reads for `seconds`, and twice `depth` of them at least, so that filling and draining
+  // the queue does not show. REQUIRES: can(way). Errors: failed as the device says, interrupted
+  // once *stop is set; `stop` may be null. Either way no read is in flight afterwards.
   Result<MeteredReads> measure(const ReadWay& way, double seconds,
                                const std::atomic<bool>* stop = nullptr);
 

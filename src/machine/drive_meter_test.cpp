@@ -12,7 +12,8 @@
 namespace hypura {
 namespace {
 
-// A drive that never is: it takes `read_ns` for a read, `lanes` of them at a time, on its own clock.
+// A drive that never is: it takes `read_ns` for a read, `lanes` of them at a time, on its own
+// clock.
 class ClockedDevice final : public BlockDevice {
  public:
   ClockedDevice(uint64_t file_bytes, uint64_t read_ns, uint32_t lanes)

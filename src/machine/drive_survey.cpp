@@ -183,8 +183,9 @@ void find_knee(DriveProfile& drive) {
     rate = std::max(rate, sample.gbps);
     best = std::max(best, sample.gbps);
   }
-  const auto knee = std::find_if(best_of_depth.begin(), best_of_depth.end(),
-                                 [&](const auto& entry) { return entry.second >= kNearBest * best; });
+  const auto knee =
+      std::find_if(best_of_depth.begin(), best_of_depth.end(),
+                   [&](const auto& entry) { return entry.second >= kNearBest * best; });
   if (knee == best_of_depth.end()) return;
   drive.knee_depth = knee->first;
   drive.sequential_gbps = knee->second;

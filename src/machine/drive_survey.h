@@ -24,10 +24,10 @@ struct DriveFindings {
   double slowdown = 0;  // from the first to the last third of the time
 };
 
-// How fast a drive delivers a file: sizes x depths, in order and scattered, in short rounds over all of
-// them, so that a slow moment falls on all; then the best way for longer; then what the page cache gives.
-// Reads only. `memory` is for reads in flight; ways that need more are left out. kSurveyMemoryBytes is
-// enough for all. Errors: failed if a read fails, interrupted.
+// How fast a drive delivers a file: sizes x depths, in order and scattered, in short rounds over
+// all of them, so that a slow moment falls on all; then the best way for longer; then what the page
+// cache gives. Reads only. `memory` is for reads in flight; ways that need more are left out.
+// kSurveyMemoryBytes is enough for all. Errors: failed if a read fails, interrupted.
 inline constexpr uint64_t kSurveyMemoryBytes = uint64_t{128} << 20;
 Result<DriveFindings> survey_drive(BlockDevice& device, FileId file, std::span<std::byte> memory,
                                    const DriveSurveyOptions& options);

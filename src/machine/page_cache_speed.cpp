@@ -18,7 +18,7 @@
 namespace hypura {
 namespace {
 
-constexpr uint64_t kCachedBytes = 64 * kMiB;  // more than the processor's caches, so that RAM is read
+constexpr uint64_t kCachedBytes = 64 * kMiB;  // exceeds the processor's caches
 constexpr uint64_t kPagedBytes = 512 * kMiB;
 constexpr uint64_t kPieceBytes = 8 * kMiB;
 constexpr double kSecondsMax = 0.6;

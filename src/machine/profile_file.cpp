@@ -50,7 +50,9 @@ std::optional<int64_t> seconds_of(const std::string& date) {
   return ::timegm(&time);
 }
 
-bool differ(const std::string& kept, const std::string& now) { return !kept.empty() && kept != now; }
+bool differ(const std::string& kept, const std::string& now) {
+  return !kept.empty() && kept != now;
+}
 bool differ(int kept, int now) { return kept != 0 && kept != now; }
 
 // A kernel keeps a little more or less to itself after an update.

@@ -23,8 +23,8 @@ Status write_profile(const std::string& path, const MachineProfile& profile);
 
 inline constexpr int kProfileDaysMax = 30;
 
-// Why a profile that was kept is not to be used any more, in words; empty if it is. What it does not
-// say (a file made by hand) is not compared. Pure.
+// Why a profile that was kept is not to be used any more, in words; empty if it is. What it does
+// not say (a file made by hand) is not compared. Pure.
 std::string why_stale(const MachineProfile& kept, const MachineProfile& now, int64_t now_seconds);
 
 // Seconds since 1970 as "2026-11-22T20:10:00Z".

@@ -14,8 +14,8 @@ class Repeated {
   double median() const;
   // From the slowest to the fastest quarter, in medians; 0 of fewer than three.
   double spread() const;
-  // How much slower the last third was than the first, as a share; 0 if it was not, or of fewer than
-  // six.
+  // How much slower the last third was than the first, as a share; 0 if it was not, or of fewer
+  // than six.
   double slowdown() const;
 
  private:

@@ -10,8 +10,8 @@
 
 namespace hypura {
 
-// A file of random bytes to read from, for want of a model. On Linux it has no name, so that nothing
-// is left behind however the process ends; elsewhere the destructor removes it.
+// A file of random bytes to read from, for want of a model. On Linux it has no name, so that
+// nothing is left behind however the process ends; elsewhere the destructor removes it.
 class ScratchFile {
  public:
   struct Options {
@@ -20,8 +20,8 @@ class ScratchFile {
     double seconds_max = 3;              // a slow drive gets a smaller file
     const std::atomic<bool>* stop = nullptr;
   };
-  // Writes around the page cache where that works. `buffer` is for the writes: aligned, 4 MiB or more.
-  // Errors: failed with the folder and errno (a full drive among them), interrupted.
+  // Writes around the page cache where that works. `buffer` is for the writes: aligned, 4 MiB or
+  // more. Errors: failed with the folder and errno (a full drive among them), interrupted.
   static Result<ScratchFile> create(const Options& options, std::span<std::byte> buffer);
 
   ScratchFile(ScratchFile&& other) noexcept

@@ -35,7 +35,9 @@ TEST(MountOf, TheLastMountOfAPlaceHidesTheOthers) {
 TEST(MountOf, NothingIsNotKnown) { EXPECT_EQ(mount_of("/x", "").filesystem, ""); }
 
 TEST(IsNetwork, TellsServersFromDrives) {
-  for (const char* kind : {"nfs4", "cifs", "9p", "fuse.sshfs"}) EXPECT_TRUE(is_network(kind)) << kind;
+  for (const char* kind : {"nfs4", "cifs", "9p", "fuse.sshfs"}) {
+    EXPECT_TRUE(is_network(kind)) << kind;
+  }
   for (const char* kind : {"ext4", "", "fuse.ntfs-3g", "tmpfs"}) {
     EXPECT_FALSE(is_network(kind)) << kind;
   }
