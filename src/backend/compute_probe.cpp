@@ -211,18 +211,18 @@ Rates measure_type(Bench& bench, ggml_type type, int threads, double seconds,
   Operation token(bench);
   if (token.token(type, static_cast<int64_t>(kMatrixBytes / row_bytes), 1)) {
     const Repeated gbps = token.measure(seconds, stop);
-    rates.sample.token_gbps = rounded(gbps.median());
-    rates.token_spread = gbps.spread();
+    rates.sample.token_gbps = rounded(gbps.fast());
+    if (gbps.fast() > 0) rates.token_spread = 1 - gbps.median() / gbps.fast();
   }
   Operation batch(bench);
   const int64_t rows = std::min<int64_t>(std::max(256, 16 * threads),
                                          static_cast<int64_t>(bench.weight_bytes() / row_bytes));
   if (batch.token(type, rows, kBatchTokens)) {
-    rates.sample.batch_gbps = rounded(batch.measure(seconds, stop).median());
+    rates.sample.batch_gbps = rounded(batch.measure(seconds, stop).fast());
   }
   Operation experts(bench);
   if (experts.experts(type)) {
-    rates.sample.expert_gbps = rounded(experts.measure(seconds, stop).median());
+    rates.sample.expert_gbps = rounded(experts.measure(seconds, stop).fast());
   }
   return rates;
 }
@@ -233,7 +233,7 @@ double graph_overhead_us(Bench& bench, int threads, const std::atomic<bool>* sto
   Operation small(bench);
   if (!small.token(GGML_TYPE_F32, 16, 1)) return 0;
   small.stay();
-  const double gbps = small.measure(kSecondsMin, stop).median();
+  const double gbps = small.measure(kSecondsMin, stop).fast();
   return gbps > 0 ? rounded(16 * kColumns * sizeof(float) / gbps * 1e-3) : 0;
 }
 

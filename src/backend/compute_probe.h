@@ -26,7 +26,7 @@ struct ComputeProbeOptions {
 struct ComputeFindings {
   std::vector<ComputeSample> samples;
   double graph_overhead_us = 0;
-  double spread = 0;    // of one token's rates, the median over types
+  double spread = 0;    // of one token's rates, from the median to the fast, median over types
   double slowdown = 0;  // of the first sample, measured again at the end
 };
 

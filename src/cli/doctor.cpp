@@ -34,12 +34,12 @@ std::string speed_text(const ThumbSpeed& speed) {
 
 std::string class_table(const DoctorPage& page) {
   std::string text = "\nwhat it can run: a rule of thumb, for 4-bit weights and short contexts\n";
-  text += fmt::format("{:>10}  {:<28}{}\n", "weights", "dense",
+  text += fmt::format("{:>10}  {:<30}{}\n", "weights", "dense",
                       fmt::format("experts, {:.0f} % of them used a token", 100 * kMoeShare));
   for (const uint64_t gigabytes : kClassGigabytes) {
     const uint64_t bytes = gigabytes * kGigabyte;
     text += fmt::format(
-        "{:>7} GB  {:<28}{}\n", gigabytes,
+        "{:>7} GB  {:<30}{}\n", gigabytes,
         speed_text(rule_of_thumb(page.machine, page.capacity_bytes, {.bytes = bytes})),
         speed_text(rule_of_thumb(page.machine, page.capacity_bytes,
                                  {.bytes = bytes, .active_share = kMoeShare})));

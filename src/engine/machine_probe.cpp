@@ -89,7 +89,7 @@ class Probe {
     const Repeated gbps =
         memory_read_gbps(arena_.memory(), profile_.cores, quick_ ? 0.1 : 0.6, options_.stop);
     if (gbps.empty()) return Status(StatusCode::interrupted, "interrupted while measuring memory");
-    profile_.memory.read_gbps = rounded(gbps.median());
+    profile_.memory.read_gbps = rounded(gbps.fast());
     doubts_.memory_spread = gbps.spread();
     return Status();
   }

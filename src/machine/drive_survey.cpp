@@ -26,6 +26,7 @@ constexpr int kSustainedRounds = 12;
 constexpr double kSustainedSeconds = 0.125;
 // A way whose queue holds more than the drive delivers in this time says nothing new about it.
 constexpr double kQueueSecondsMax = 0.1;
+constexpr double kQueueBytesMin = 32 << 20;  // the pilot may have been disturbed
 
 std::vector<ReadWay> all_ways(bool quick) {
   const std::vector<uint32_t> sizes =
@@ -83,7 +84,7 @@ class Survey {
     const Result<MeteredReads> pilot = measure(kPilot, 0.02);
     if (!pilot.ok()) return pilot.status();
     // Many reads in flight were up to ten times as fast as one.
-    const double bytes_max = std::max(10 * pilot->gbps() * 1e9 * kQueueSecondsMax, 1.0);
+    const double bytes_max = std::max(10 * pilot->gbps() * 1e9 * kQueueSecondsMax, kQueueBytesMin);
     for (const ReadWay& way : all_ways(options_.quick)) {
       const bool slow = static_cast<double>(way.read_bytes) * way.depth > bytes_max;
       if (meter_.can(way) && (!slow || way.depth == 1)) ways_.push_back({.way = way});

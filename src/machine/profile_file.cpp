@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <cerrno>
@@ -138,6 +139,9 @@ std::string why_stale(const MachineProfile& kept, const MachineProfile& now, int
   if (const int64_t days = (now_seconds - *date) / kDay; days > kProfileDaysMax) {
     return fmt::format("it is {} days old", days);
   }
+  const bool busy = std::any_of(kept.warnings.begin(), kept.warnings.end(),
+                                [](const std::string& text) { return text.starts_with("busy:"); });
+  if (busy && now_seconds - *date > kDay) return "it was measured while other programs computed";
   if (differ(kept.cpu, now.cpu)) return was("the CPU", kept.cpu, now.cpu);
   if (differ(kept.system, now.system)) return was("the system", kept.system, now.system);
   if (differ(kept.cores, now.cores)) {

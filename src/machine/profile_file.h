@@ -21,7 +21,7 @@ Result<MachineProfile> read_profile(const std::string& path);
 // Replaces the file in one step and makes its folder. Errors: failed with errno.
 Status write_profile(const std::string& path, const MachineProfile& profile);
 
-inline constexpr int kProfileDaysMax = 30;
+inline constexpr int kProfileDaysMax = 30;  // one, if other programs disturbed it
 
 // Why a profile that was kept is not to be used any more, in words; empty if it is. What it does
 // not say (a file made by hand) is not compared. Pure.

@@ -50,6 +50,8 @@ TEST(WhyStale, EveryDifferenceIsSaid) {
       {[](MachineProfile& p) { p.date = iso_date(kNow - 31 * kDay); }, "it is 31 days old"},
       {[](MachineProfile& p) { p.date = iso_date(kNow + 2 * kDay); },
        "its date is in the future: 2026-11-24"},
+      {[](MachineProfile& p) { p.date = iso_date(kNow - 2 * kDay), p.warnings = {"busy: x"}; },
+       "it was measured while other programs computed"},
       {[](MachineProfile& p) { p.date = "yesterday"; }, "it has no date"},
       {[](MachineProfile& p) { p.date = ""; }, "it has no date"},
   };

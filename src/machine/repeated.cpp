@@ -24,6 +24,8 @@ std::vector<double> sorted(std::vector<double> values) {
 
 double Repeated::median() const { return empty() ? 0 : at_share(sorted(rates_), 0.5); }
 
+double Repeated::fast() const { return empty() ? 0 : at_share(sorted(rates_), 0.9); }
+
 double Repeated::spread() const {
   if (rates_.size() < 3 || median() <= 0) return 0;
   const std::vector<double> rates = sorted(rates_);

@@ -12,6 +12,8 @@ class Repeated {
 
   // 0 of nothing.
   double median() const;
+  // What a tenth reached: other programs disturb a processor, and none makes it faster. 0 of nothing.
+  double fast() const;
   // From the slowest to the fastest quarter, in medians; 0 of fewer than three.
   double spread() const;
   // How much slower the last third was than the first, as a share; 0 if it was not, or of fewer

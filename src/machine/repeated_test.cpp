@@ -28,6 +28,12 @@ TEST(Repeated, MedianAndSpread) {
   EXPECT_EQ(of({1, 9}).spread(), 0) << "two values are no distribution";
 }
 
+TEST(Repeated, FastIsWhatATenthReached) {
+  EXPECT_EQ(of({}).fast(), 0);
+  EXPECT_EQ(of({7}).fast(), 7);
+  EXPECT_EQ(of({1, 1, 1, 1, 1, 1, 1, 1, 1, 9, 9}).fast(), 9) << "disturbed most of the time";
+}
+
 TEST(Repeated, OneOutlierIsNoSpread) {
   EXPECT_LT(of({10, 10, 10, 1, 10, 10, 10, 10, 10}).spread(), 0.01);
 }
