@@ -31,6 +31,8 @@ constexpr size_t kWeightBytesMin = kMatrixBytes;
 constexpr double kSecondsMin = 0.02;  // of one rate
 constexpr double kSecondsMax = 0.25;
 constexpr int kRunsMin = 3;
+// Over all cells, so that other programs that disturb a pass do not decide a rate.
+constexpr int kPasses = 3;
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
@@ -197,50 +199,74 @@ class Operation {
   bool stays_ = false;
 };
 
-struct Rates {
-  ComputeSample sample;
-  double token_spread = 0;
+struct Cell {
+  ggml_type type;
+  int threads = 0;
+  Repeated token;
+  Repeated batch;
+  Repeated experts;
+  std::vector<double> pass_gbps;  // of one token, pass by pass
 };
 
-Rates measure_type(Bench& bench, ggml_type type, int threads, double seconds,
-                   const std::atomic<bool>* stop) {
-  bench.set_threads(threads);
-  bench.fill(type);
-  Rates rates{.sample = {.type = ggml_type_name(type), .threads = threads}};
-  const size_t row_bytes = ggml_row_size(type, kColumns);
+// Once more, for `seconds` each. The bench's memory is filled with the cell's type.
+void measure_cell(Bench& bench, Cell& cell, double seconds, const std::atomic<bool>* stop) {
+  bench.set_threads(cell.threads);
+  const size_t row_bytes = ggml_row_size(cell.type, kColumns);
   Operation token(bench);
-  if (token.token(type, static_cast<int64_t>(kMatrixBytes / row_bytes), 1)) {
+  if (token.token(cell.type, static_cast<int64_t>(kMatrixBytes / row_bytes), 1)) {
     const Repeated gbps = token.measure(seconds, stop);
-    rates.sample.token_gbps = rounded(gbps.fast());
-    if (gbps.fast() > 0) rates.token_spread = 1 - gbps.median() / gbps.fast();
+    cell.token.add(gbps);
+    cell.pass_gbps.push_back(gbps.fast());
   }
   Operation batch(bench);
-  const int64_t rows = std::min<int64_t>(std::max(256, 16 * threads),
+  const int64_t rows = std::min<int64_t>(std::max(256, 16 * cell.threads),
                                          static_cast<int64_t>(bench.weight_bytes() / row_bytes));
-  if (batch.token(type, rows, kBatchTokens)) {
-    rates.sample.batch_gbps = rounded(batch.measure(seconds, stop).fast());
-  }
+  if (batch.token(cell.type, rows, kBatchTokens)) cell.batch.add(batch.measure(seconds, stop));
   Operation experts(bench);
-  if (experts.experts(type)) {
-    rates.sample.expert_gbps = rounded(experts.measure(seconds, stop).fast());
-  }
-  return rates;
+  if (experts.experts(cell.type)) cell.experts.add(experts.measure(seconds, stop));
 }
 
-double graph_overhead_us(Bench& bench, int threads, const std::atomic<bool>* stop) {
+constexpr int64_t kSmallRows = 16;
+
+// Calls of a graph so small that it is all overhead, as a rate of its weights.
+Repeated small_calls(Bench& bench, int threads, const std::atomic<bool>* stop) {
   bench.set_threads(threads);
   bench.fill(GGML_TYPE_F32);
   Operation small(bench);
-  if (!small.token(GGML_TYPE_F32, 16, 1)) return 0;
+  if (!small.token(GGML_TYPE_F32, kSmallRows, 1)) return {};
   small.stay();
-  const double gbps = small.measure(kSecondsMin, stop).fast();
-  return gbps > 0 ? rounded(16 * kColumns * sizeof(float) / gbps * 1e-3) : 0;
+  return small.measure(kSecondsMin, stop);
 }
 
 double median_of(const std::vector<double>& values) {
   Repeated repeated;
   for (const double value : values) repeated.add(value);
   return repeated.median();
+}
+
+ComputeFindings findings_of(const std::vector<Cell>& cells, const Repeated& small, int threads) {
+  ComputeFindings findings;
+  std::vector<double> spreads;
+  std::vector<double> slowdowns;
+  for (const Cell& cell : cells) {
+    const double token_gbps = cell.token.fast();
+    if (token_gbps <= 0) continue;
+    findings.samples.push_back({.type = ggml_type_name(cell.type),
+                                .threads = cell.threads,
+                                .token_gbps = rounded(token_gbps),
+                                .batch_gbps = rounded(cell.batch.fast()),
+                                .expert_gbps = rounded(cell.experts.fast())});
+    if (cell.threads != threads) continue;
+    spreads.push_back(1 - cell.token.median() / token_gbps);
+    if (cell.pass_gbps.front() > 0) {
+      slowdowns.push_back(std::max(0.0, 1 - cell.pass_gbps.back() / cell.pass_gbps.front()));
+    }
+  }
+  const double call_bytes = kSmallRows * kColumns * sizeof(float);
+  if (small.fast() > 0) findings.graph_overhead_us = rounded(call_bytes / small.fast() * 1e-3);
+  findings.spread = median_of(spreads);
+  findings.slowdown = median_of(slowdowns);
+  return findings;
 }
 
 }  // namespace
@@ -266,38 +292,32 @@ Result<ComputeFindings> probe_compute(const ComputeProbeOptions& options) {
     return Status(StatusCode::failed, fmt::format("no {} of memory to measure the processor with",
                                                   format_bytes(weight_bytes)));
   }
-  const size_t count = types.size() * options.threads.size();
-  if (count == 0) return ComputeFindings{};
-  const double seconds =
-      std::clamp(options.seconds / static_cast<double>(3 * count), kSecondsMin, kSecondsMax);
+  std::vector<Cell> cells;
+  for (const ggml_type type : types) {
+    for (const int threads : options.threads) cells.push_back({.type = type, .threads = threads});
+  }
+  if (cells.empty()) return ComputeFindings{};
+  const int steps = kPasses * static_cast<int>(cells.size());
+  const double seconds = std::clamp(options.seconds / (3 * steps), kSecondsMin, kSecondsMax);
 
-  ComputeFindings findings;
-  std::vector<double> spreads;
+  Repeated small;
   const double begin = now_seconds();
-  for (const int threads : options.threads) {
-    for (const ggml_type type : types) {
-      const bool late = !findings.samples.empty() && now_seconds() - begin > options.seconds;
-      if (late || stopped()) continue;
-      const Rates rates = measure_type(*bench, type, threads, seconds, options.stop);
-      findings.samples.push_back(rates.sample);
-      if (threads == options.threads.front()) spreads.push_back(rates.token_spread);
-      if (options.progress) {
-        options.progress(static_cast<double>(findings.samples.size()) / static_cast<double>(count));
-      }
+  for (int step = 0; step < steps && !stopped(); ++step) {
+    const bool first_pass = step < static_cast<int>(cells.size());
+    const double took = now_seconds() - begin;
+    if (took > options.seconds && (!first_pass || took > 2 * options.seconds)) break;
+    Cell& cell = cells[static_cast<size_t>(step) % cells.size()];
+    if (step % static_cast<int>(cells.size()) == 0) {
+      small.add(small_calls(*bench, options.threads.front(), options.stop));
     }
+    if (cell.threads == options.threads.front()) bench->fill(cell.type);
+    measure_cell(*bench, cell, seconds, options.stop);
+    if (options.progress) options.progress((step + 1.0) / steps);
   }
-  const int threads = options.threads.front();
-  if (findings.samples.size() > 1) {
-    const Rates again = measure_type(*bench, types.front(), threads, seconds, options.stop);
-    const double first = findings.samples.front().token_gbps;
-    if (first > 0) findings.slowdown = std::max(0.0, 1 - again.sample.token_gbps / first);
-  }
-  findings.graph_overhead_us = graph_overhead_us(*bench, threads, options.stop);
-  findings.spread = median_of(spreads);
   if (stopped()) {
     return Status(StatusCode::interrupted, "interrupted while measuring the processor");
   }
-  return findings;
+  return findings_of(cells, small, options.threads.front());
 }
 
 std::vector<std::string> cpu_features() {

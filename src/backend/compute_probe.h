@@ -27,7 +27,7 @@ struct ComputeFindings {
   std::vector<ComputeSample> samples;
   double graph_overhead_us = 0;
   double spread = 0;    // of one token's rates, from the median to the fast, median over types
-  double slowdown = 0;  // of the first sample, measured again at the end
+  double slowdown = 0;  // from the first pass over all to the last, the median over types
 };
 
 // How fast ggml's own kernels multiply weights that are really quantised: on the CPU backend,

@@ -8,11 +8,14 @@ namespace hypura {
 class Repeated {
  public:
   void add(double rate) { rates_.push_back(rate); }
+  void add(const Repeated& later) {
+    rates_.insert(rates_.end(), later.rates_.begin(), later.rates_.end());
+  }
   bool empty() const { return rates_.empty(); }
 
   // 0 of nothing.
   double median() const;
-  // What a tenth reached: other programs disturb a processor, and none makes it faster. 0 of nothing.
+  // What a tenth reached: other programs disturb a processor, none makes it faster. 0 of nothing.
   double fast() const;
   // From the slowest to the fastest quarter, in medians; 0 of fewer than three.
   double spread() const;
