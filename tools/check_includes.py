@@ -15,7 +15,7 @@ LAYERS = {
     "machine": {"base", "io"},
     "plan": {"base", "machine", "model"},
     "residency": {"base", "cache", "io", "model"},
-    "backend": {"base", "cache", "io", "model", "residency", "trace"},
+    "backend": {"base", "cache", "io", "machine", "model", "residency", "trace"},
     "engine": {"base", "backend", "cache", "io", "machine", "model", "plan", "residency", "trace"},
     "server": {"base", "engine", "machine", "model", "plan", "trace"},
     "plugin": {"base", "backend", "cache", "io", "machine", "model", "plan", "residency", "trace"},

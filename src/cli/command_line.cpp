@@ -22,6 +22,11 @@ void CommandLine::word(const std::string& name, std::string& value, const std::s
   app_->add_option(name, value, help)->required();
 }
 
+void CommandLine::optional_word(const std::string& name, std::string& value,
+                                const std::string& help) {
+  app_->add_option(name, value, help);
+}
+
 void CommandLine::option(const std::string& name, std::string& value, const std::string& help) {
   app_->add_option(name, value, help);
 }

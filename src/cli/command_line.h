@@ -21,6 +21,7 @@ class CommandLine {
 
   // A required word without a name.
   void word(const std::string& name, std::string& value, const std::string& help);
+  void optional_word(const std::string& name, std::string& value, const std::string& help);
   void option(const std::string& name, std::string& value, const std::string& help);
   // Refuses what is not in [min, max].
   void option(const std::string& name, int& value, int min, int max, const std::string& help);

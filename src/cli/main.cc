@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "cli/bench/bench.h"
+#include "cli/doctor.h"
 #include "cli/exit_code.h"
 #include "cli/inspect.h"
 #include "cli/plan/plan.h"
+#include "cli/profile.h"
 #include "cli/run.h"
 #include "cli/suggestion.h"
 #include "cli/terminal.h"
@@ -31,6 +33,8 @@ constexpr const char* kHelp =
     "  hypura inspect MODEL [--tensors] [--json] [--save-header FILE]\n"
     "  hypura plan MODEL [--explain mode] [--what-if +16G-ram,7GB/s] [--save FILE] [--json]\n"
     "  hypura estimate --machine NAME|FILE MODEL|URL|HEADER [--json]\n"
+    "  hypura profile [MODEL] [--force] [--json] [--dir DIR]\n"
+    "  hypura doctor [MODEL] [--json]\n"
     "  hypura bench MODEL [--ram-budget SIZE|NN%|auto|min] [--samples N] [-o md|json|csv]\n"
     "  hypura --version\n"
     "\n"
@@ -55,9 +59,11 @@ Status dispatch(const std::vector<std::string>& words) {
   if (words[0] == "plan") return plan(rest);
   if (words[0] == "estimate") return estimate(rest);
   if (words[0] == "bench") return bench(rest);
+  if (words[0] == "profile") return profile(rest);
+  if (words[0] == "doctor") return doctor(rest);
   const std::string meant =
-      closest(words[0], {"run", "trace", "inspect", "plan", "estimate", "bench", "help",
-                         "--version", "--help"});
+      closest(words[0], {"run", "trace", "inspect", "plan", "estimate", "bench", "profile", "doctor",
+                         "help", "--version", "--help"});
   return Status(StatusCode::invalid_argument, fmt::format("unknown command {}", words[0]))
       .suggest(meant.empty() ? "hypura --help" : fmt::format("did you mean {}?", meant));
 }

@@ -4,26 +4,17 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <map>
 #include <system_error>
 #include <utility>
 
 #include "cli/command_line.h"
+#include "cli/folders.h"
 #include "cli/llama_arguments.h"
 #include "engine/draft_depth.h"
 
 namespace hypura::cli {
 namespace {
-
-// By the XDG base directory specification.
-std::string statistics_folder() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/') {
-    return std::string(cache) + "/hypura/statistics";
-  }
-  const char* home = std::getenv("HOME");
-  return home == nullptr ? std::string() : std::string(home) + "/.cache/hypura/statistics";
-}
 
 // No model knows of more, and tables of a context take time and memory by the token.
 constexpr int kContextMax = 1 << 24;
@@ -163,7 +154,7 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
   EngineOptions& engine = options.engine;
   engine.draft = *std::move(draft);
   engine.prefetch = prefetch->second;
-  engine.statistics_folder = statistics_folder();
+  engine.statistics_folder = cache_folder("statistics");
   engine.model_path = words.model;
   engine.ram_budget = *budget;
   engine.mode = mode->second;

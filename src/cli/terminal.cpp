@@ -46,15 +46,16 @@ ProgressLine::~ProgressLine() {
 }
 
 void ProgressLine::update(uint64_t done_bytes, uint64_t total_bytes) {
+  show(fmt::format("loading {} of {}", format_bytes(done_bytes), format_bytes(total_bytes)));
+}
+
+void ProgressLine::show(const std::string& text) {
   if (isatty(STDERR_FILENO) == 0) return;
   const double now = now_seconds();
   if (start_seconds_ == 0) start_seconds_ = now;
   if (now - start_seconds_ < kQuietSeconds) return;
   shown_ = true;
-  std::fputs(fmt::format("\rloading {} of {}\033[K", format_bytes(done_bytes),
-                         format_bytes(total_bytes))
-                 .c_str(),
-             stderr);
+  std::fputs(fmt::format("\r{}\033[K", text).c_str(), stderr);
 }
 
 }  // namespace hypura::cli

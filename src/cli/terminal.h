@@ -14,12 +14,13 @@ Status write_failure();
 // Writes to stderr: progress, plans, summaries.
 void write_note(const std::string& text);
 
-// Loading progress on stderr: one changing line on a terminal, after half a second; silent
+// Progress on stderr: one changing line on a terminal, after half a second; silent
 // elsewhere.
 class ProgressLine {
  public:
   ~ProgressLine();
-  void update(uint64_t done_bytes, uint64_t total_bytes);
+  void update(uint64_t done_bytes, uint64_t total_bytes);  // of loading
+  void show(const std::string& text);
 
  private:
   double start_seconds_ = 0;

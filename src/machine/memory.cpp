@@ -58,25 +58,31 @@ constexpr GroupFiles kVersion1{"memory.limit_in_bytes", "memory.usage_in_bytes",
                                "total_inactive_file"};
 constexpr GroupFiles kVersion2{"memory.max", "memory.current", "inactive_file"};
 
-// What the group at `path` and all its parents leave.
-uint64_t group_headroom(const std::string& mount, std::string path, const GroupFiles& files) {
+// What the group at `path` and all its parents allow, and leave.
+struct GroupMemory {
+  uint64_t limit = UINT64_MAX;
   uint64_t headroom = UINT64_MAX;
+};
+
+void narrow(GroupMemory& memory, const std::string& mount, std::string path,
+            const GroupFiles& files) {
   while (true) {
     const std::string directory = mount + path + "/";
     const std::optional<uint64_t> limit = number_in(directory + files.limit);  // "max" is no number
     const std::optional<uint64_t> usage = number_in(directory + files.usage);
+    if (limit) memory.limit = std::min(memory.limit, *limit);
     if (limit && usage) {
       const uint64_t droppable = count_in(directory + "memory.stat", files.inactive_file);
       const uint64_t used = *usage - std::min(*usage, droppable);
-      headroom = std::min(headroom, *limit - std::min(*limit, used));
+      memory.headroom = std::min(memory.headroom, *limit - std::min(*limit, used));
     }
-    if (path.empty() || path == "/") return headroom;
+    if (path.empty() || path == "/") return;
     path.erase(path.find_last_of('/'));
   }
 }
 
-uint64_t control_group_headroom() {
-  uint64_t headroom = UINT64_MAX;
+GroupMemory control_group_memory() {
+  GroupMemory memory;
   std::ifstream file("/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {
     // "5:memory:/path" for version 1, "0::/path" for version 2.
@@ -86,12 +92,12 @@ uint64_t control_group_headroom() {
     std::getline(fields, controllers, ':');
     std::getline(fields, path);
     if (controllers == "memory") {
-      headroom = std::min(headroom, group_headroom("/sys/fs/cgroup/memory", path, kVersion1));
+      narrow(memory, "/sys/fs/cgroup/memory", path, kVersion1);
     } else if (controllers.empty()) {
-      headroom = std::min(headroom, group_headroom("/sys/fs/cgroup", path, kVersion2));
+      narrow(memory, "/sys/fs/cgroup", path, kVersion2);
     }
   }
-  return headroom;
+  return memory;
 }
 
 #endif
@@ -162,7 +168,17 @@ uint64_t available_bytes() {
          vm_kernel_page_size;
 #else
   const uint64_t system = field_bytes("/proc/meminfo", "MemAvailable").value_or(0);
-  return std::min(system, control_group_headroom());
+  return std::min(system, control_group_memory().headroom);
+#endif
+}
+
+uint64_t limit_bytes() {
+#if defined(__APPLE__)
+  return 0;
+#else
+  // Version 1 writes "no limit" as a number above any memory.
+  const uint64_t limit = control_group_memory().limit;
+  return limit < field_bytes("/proc/meminfo", "MemTotal").value_or(0) ? limit : 0;
 #endif
 }
 

@@ -22,4 +22,8 @@ uint64_t program_bytes(const std::vector<std::string>& data_files);
 // the group could drop counts as available.
 uint64_t available_bytes();
 
+// What control groups (any level) or a container limit this process to; 0 if that is no less than
+// the machine has.
+uint64_t limit_bytes();
+
 }  // namespace hypura

@@ -28,5 +28,10 @@ TEST(Memory, SomethingIsAvailable) {
   EXPECT_LT(available_bytes(), uint64_t{1} << 50);
 }
 
+TEST(Memory, ALimitIsMoreThanWhatIsLeftOfIt) {
+  if (limit_bytes() == 0) GTEST_SKIP() << "no limit here";
+  EXPECT_GE(limit_bytes(), available_bytes());
+}
+
 }  // namespace
 }  // namespace hypura

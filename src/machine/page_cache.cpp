@@ -19,19 +19,6 @@ bool drop_everything() {
   return written;
 }
 
-bool drop_file(const std::string& path) {
-#ifdef POSIX_FADV_DONTNEED
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool dropped = ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0;
-  ::close(fd);
-  return dropped;
-#else
-  static_cast<void>(path);
-  return false;
-#endif
-}
-
 }  // namespace
 
 bool lies_in_memory(const std::string& file) {
@@ -45,10 +32,23 @@ bool lies_in_memory(const std::string& file) {
 #endif
 }
 
+bool drop_file_cache(const std::string& path) {
+#ifdef POSIX_FADV_DONTNEED
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool dropped = ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0;
+  ::close(fd);
+  return dropped;
+#else
+  static_cast<void>(path);
+  return false;
+#endif
+}
+
 CacheDrop drop_page_cache(const std::vector<std::string>& files) {
   if (drop_everything()) return CacheDrop::everything;
   for (const std::string& file : files) {
-    if (!drop_file(file)) return CacheDrop::nothing;
+    if (!drop_file_cache(file)) return CacheDrop::nothing;
   }
   return CacheDrop::files;
 }

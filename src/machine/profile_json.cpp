@@ -2,234 +2,304 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <type_traits>
+#include <vector>
 
 namespace hypura {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr int kDepthMax = 16;
+constexpr size_t kTextMax = 512;
 constexpr size_t kListMax = 1024;
 
-// Reads or writes members by key: the same list serves both ways, so that neither forgets one.
+// The bounds of what a machine can be, generously.
+constexpr double kGbpsMax = 1e5;
+constexpr double kBatchGbpsMax = 1e8;  // times tokens
+constexpr double kSpreadMax = 1e3;
+constexpr double kMicrosecondsMax = 1e9;
+constexpr uint64_t kBytesMax = uint64_t{1} << 50;
+constexpr uint64_t kReadBytesMax = uint64_t{1} << 30;
+constexpr uint64_t kCountMax = 1 << 16;
+
+// Profile to JSON. With Reader below it names every key once more; `transfer` does for both.
+class Writer {
+ public:
+  template <class T, class Bound>
+  void number(const char* key, T& value, Bound) {
+    json_[key] = value;
+  }
+  void text(const char* key, std::string& value) { json_[key] = value; }
+  void flag(const char* key, bool& value) { json_[key] = value; }
+  void texts(const char* key, std::vector<std::string>& values) { json_[key] = values; }
+  template <class T>
+  void object(const char* key, T& value) {
+    Writer writer;
+    transfer(writer, value);
+    json_[key] = std::move(writer.json_);
+  }
+  template <class T>
+  void objects(const char* key, std::vector<T>& values) {
+    json_[key] = Json::array();
+    for (T& value : values) {
+      Writer writer;
+      transfer(writer, value);
+      json_[key].push_back(std::move(writer.json_));
+    }
+  }
+
+  Json json_ = Json::object();
+};
+
+// JSON to profile. Keeps the first thing that is wrong; after it nothing more is read.
 class Reader {
  public:
-  Reader(const Json& json, std::string where) : json_(json), where_(std::move(where)) {
-    if (!json_.is_object()) fail("is not an object");
+  Reader(const Json& json, std::string path, std::string& error)
+      : json_(json), path_(std::move(path)), error_(error) {
+    if (!json.is_object()) refuse("", "is no object");
   }
 
-  const std::string& fault() const { return fault_; }
-
-  void operator()(const char* key, std::string& value) {
+  template <class T, class Bound>
+  void number(const char* key, T& value, Bound max) {
     const Json* found = find(key);
     if (found == nullptr) return;
-    if (!found->is_string()) return fail(fmt::format("{} is no text", key));
-    value = found->get<std::string>();
+    if (!found->is_number()) return refuse(key, "is no number");
+    const double as_double = found->template get<double>();
+    if (!std::isfinite(as_double)) return refuse(key, "is not finite");
+    if (as_double < 0) return refuse(key, fmt::format("is negative: {}", as_double));
+    if (as_double > static_cast<double>(max)) {
+      return refuse(key, fmt::format("is {}, more than any machine has ({})", as_double, max));
+    }
+    if (std::is_integral_v<T> && !found->is_number_integer()) {
+      return refuse(key, fmt::format("is {}, no whole number", as_double));
+    }
+    value = found->template get<T>();
   }
-  void operator()(const char* key, bool& value) {
+
+  void text(const char* key, std::string& value) {
+    const Json* found = find(key);
+    if (found != nullptr) take_text(key, *found, value);
+  }
+
+  void flag(const char* key, bool& value) {
     const Json* found = find(key);
     if (found == nullptr) return;
-    if (!found->is_boolean()) return fail(fmt::format("{} is neither true nor false", key));
+    if (!found->is_boolean()) return refuse(key, "is neither true nor false");
     value = found->get<bool>();
   }
-  template <class Number>
-  requires std::is_arithmetic_v<Number>
-  void operator()(const char* key, Number& value) {
+
+  void texts(const char* key, std::vector<std::string>& values) {
+    const Json* found = find_list(key);
+    if (found == nullptr) return;
+    for (const Json& element : *found) take_text(key, element, values.emplace_back());
+  }
+
+  template <class T>
+  void object(const char* key, T& value) {
     const Json* found = find(key);
     if (found == nullptr) return;
-    const double number = found->is_number() ? found->get<double>() : -1;
-    const double most = std::is_integral_v<Number>
-                            ? static_cast<double>(std::numeric_limits<Number>::max()) / 2
-                            : 1e18;
-    if (!std::isfinite(number) || number < 0 || number > most) {
-      return fail(fmt::format("{} is no number from 0 to {:g}", key, most));
-    }
-    value = static_cast<Number>(number);
+    Reader reader(*found, path_ + key + ".", error_);
+    transfer(reader, value);
   }
-  void operator()(const char* key, std::vector<std::string>& list) {
+
+  template <class T>
+  void objects(const char* key, std::vector<T>& values) {
     const Json* found = find_list(key);
     if (found == nullptr) return;
-    list.clear();
-    for (const Json& item : *found) {
-      if (!item.is_string()) return fail(fmt::format("{} holds what is no text", key));
-      list.push_back(item.get<std::string>());
+    for (const Json& element : *found) {
+      Reader reader(element, fmt::format("{}{}[{}].", path_, key, values.size()), error_);
+      transfer(reader, values.emplace_back());
     }
-  }
-  template <class Object>
-  requires std::is_class_v<Object>
-  void operator()(const char* key, Object& object) {
-    if (const Json* found = find(key)) nested(*found, key, object);
-  }
-  template <class Object>
-  void operator()(const char* key, std::vector<Object>& list) {
-    const Json* found = find_list(key);
-    if (found == nullptr) return;
-    list.clear();
-    for (const Json& item : *found) nested(item, key, list.emplace_back());
   }
 
  private:
-  template <class Object>
-  void nested(const Json& json, const char* key, Object& object) {
-    Reader reader(json, key);
-    if (reader.fault_.empty()) members(reader, object);
-    if (fault_.empty()) fault_ = reader.fault_;
-  }
   const Json* find(const char* key) const {
-    if (!fault_.empty()) return nullptr;
+    if (!error_.empty()) return nullptr;
     const auto found = json_.find(key);
     return found == json_.end() || found->is_null() ? nullptr : &*found;
   }
+
   const Json* find_list(const char* key) {
     const Json* found = find(key);
     if (found == nullptr) return nullptr;
-    if (found->is_array() && found->size() <= kListMax) return found;
-    fail(fmt::format("{} is no list of at most {}", key, kListMax));
-    return nullptr;
+    if (!found->is_array()) return refuse(key, "is no list"), nullptr;
+    if (found->size() > kListMax) {
+      return refuse(key, fmt::format("has {} elements, at most {} are read", found->size(),
+                                     kListMax)),
+             nullptr;
+    }
+    return found;
   }
-  void fail(const std::string& what) {
-    if (fault_.empty()) fault_ = fmt::format("{}: {}", where_, what);
+
+  void take_text(const char* key, const Json& json, std::string& value) {
+    if (!json.is_string()) return refuse(key, "is no text");
+    const std::string& text = json.get_ref<const std::string&>();
+    if (text.size() > kTextMax) return refuse(key, fmt::format("is longer than {}", kTextMax));
+    // They would reach a terminal.
+    const bool control = std::any_of(text.begin(), text.end(), [](char c) {
+      return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    });
+    if (control) return refuse(key, "has control characters");
+    value = text;
+  }
+
+  void refuse(const std::string& key, const std::string& what) {
+    if (!error_.empty()) return;
+    std::string name = path_ + key;
+    if (name.ends_with('.')) name.pop_back();
+    error_ = fmt::format("{} {}", name.empty() ? "it" : name, what);
   }
 
   const Json& json_;
-  std::string where_;
-  std::string fault_;
+  std::string path_;  // of the object, with a dot at its end
+  std::string& error_;
 };
 
-class Writer {
- public:
-  explicit Writer(Json& json) : json_(json) {}
-  template <class Value>
-  void operator()(const char* key, const Value& value) {
-    if constexpr (std::is_same_v<Value, std::string> || std::is_arithmetic_v<Value> ||
-                  std::is_same_v<Value, std::vector<std::string>>) {
-      json_[key] = value;
-    } else {
-      json_[key] = object_of(value);
-    }
+template <class Side>
+void transfer(Side& side, DriveSample& sample) {
+  side.number("read_bytes", sample.read_bytes, kReadBytesMax);
+  side.number("depth", sample.depth, kCountMax);
+  side.flag("sequential", sample.sequential);
+  side.number("gbps", sample.gbps, kGbpsMax);
+  side.number("spread", sample.spread, kSpreadMax);
+  side.number("latency_us", sample.latency_us, kMicrosecondsMax);
+}
+
+template <class Side>
+void transfer(Side& side, DriveProfile& drive) {
+  side.text("device", drive.device);
+  side.text("filesystem", drive.filesystem);
+  side.flag("direct", drive.direct);
+  side.number("sequential_gbps", drive.sequential_gbps, kGbpsMax);
+  side.number("scattered_gbps", drive.scattered_gbps, kGbpsMax);
+  side.number("knee_depth", drive.knee_depth, kCountMax);
+  side.number("cached_gbps", drive.cached_gbps, kGbpsMax);
+  side.number("paged_gbps", drive.paged_gbps, kGbpsMax);
+  side.number("spread", drive.spread, kSpreadMax);
+  side.objects("samples", drive.samples);
+}
+
+template <class Side>
+void transfer(Side& side, ComputeSample& sample) {
+  side.text("type", sample.type);
+  side.number("threads", sample.threads, kCountMax);
+  side.number("token_gbps", sample.token_gbps, kGbpsMax);
+  side.number("batch_gbps", sample.batch_gbps, kBatchGbpsMax);
+  side.number("expert_gbps", sample.expert_gbps, kGbpsMax);
+}
+
+template <class Side>
+void transfer(Side& side, MemoryProfile& memory) {
+  side.number("total_bytes", memory.total_bytes, kBytesMax);
+  side.number("limit_bytes", memory.limit_bytes, kBytesMax);
+  side.number("read_gbps", memory.read_gbps, kGbpsMax);
+}
+
+template <class Side>
+void transfer(Side& side, GpuProfile& gpu) {
+  side.text("name", gpu.name);
+  side.text("backend", gpu.backend);
+  side.number("total_bytes", gpu.total_bytes, kBytesMax);
+  side.number("working_set_bytes", gpu.working_set_bytes, kBytesMax);
+  side.number("memory_gbps", gpu.memory_gbps, kGbpsMax);
+  side.number("upload_gbps", gpu.upload_gbps, kGbpsMax);
+  side.flag("unified", gpu.unified);
+  side.objects("compute", gpu.compute);
+}
+
+template <class Side>
+void transfer(Side& side, MachineProfile& profile) {
+  side.text("name", profile.name);
+  side.text("source", profile.source);
+  side.text("date", profile.date);
+  side.text("cpu", profile.cpu);
+  side.text("system", profile.system);
+  side.number("cores", profile.cores, kCountMax);
+  side.number("logical_cores", profile.logical_cores, kCountMax);
+  side.texts("simd", profile.simd);
+  side.texts("warnings", profile.warnings);
+  side.object("memory", profile.memory);
+  side.object("drive", profile.drive);
+  side.number("graph_overhead_us", profile.graph_overhead_us, kMicrosecondsMax);
+  side.objects("compute", profile.compute);
+  side.objects("gpus", profile.gpus);
+}
+
+Status refused(std::string why) {
+  return Status(StatusCode::failed, "this is no machine profile").because(std::move(why));
+}
+
+// The deepest nesting of brackets outside of strings: checked before anything recurses into them.
+int depth_of(std::string_view text) {
+  int depth = 0;
+  int most = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '\\') ++i;
+    if (c == '"') quoted = !quoted;
+    if (quoted) continue;
+    if (c == '[' || c == '{') most = std::max(most, ++depth);
+    if (c == ']' || c == '}') --depth;
   }
-
- private:
-  template <class Object>
-  static Json object_of(const std::vector<Object>& list) {
-    Json array = Json::array();
-    for (const Object& item : list) array.push_back(object_of(item));
-    return array;
-  }
-  template <class Object>
-  static Json object_of(const Object& object) {
-    Json json = Json::object();
-    Writer writer(json);
-    members(writer, object);
-    return json;
-  }
-  Json& json_;
-};
-
-template <class Visit, class T>
-requires std::is_same_v<std::remove_const_t<T>, DriveSample>
-void members(Visit& visit, T& sample) {
-  visit("read_bytes", sample.read_bytes);
-  visit("depth", sample.depth);
-  visit("sequential", sample.sequential);
-  visit("gbps", sample.gbps);
-  visit("spread", sample.spread);
-  visit("latency_us", sample.latency_us);
+  return most;
 }
 
-template <class Visit, class T>
-requires std::is_same_v<std::remove_const_t<T>, DriveProfile>
-void members(Visit& visit, T& drive) {
-  visit("device", drive.device);
-  visit("filesystem", drive.filesystem);
-  visit("direct", drive.direct);
-  visit("samples", drive.samples);
-  visit("sequential_gbps", drive.sequential_gbps);
-  visit("scattered_gbps", drive.scattered_gbps);
-  visit("knee_depth", drive.knee_depth);
-  visit("cached_gbps", drive.cached_gbps);
-  visit("paged_gbps", drive.paged_gbps);
-  visit("spread", drive.spread);
+std::string where(std::string_view text, size_t byte) {
+  const size_t end = std::min(byte == 0 ? 0 : byte - 1, text.size());
+  const std::string_view before = text.substr(0, end);
+  const size_t line = static_cast<size_t>(std::count(before.begin(), before.end(), '\n')) + 1;
+  const size_t column = end - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
+  return fmt::format("line {}, column {}", line, column);
 }
 
-template <class Visit, class T>
-requires std::is_same_v<std::remove_const_t<T>, ComputeSample>
-void members(Visit& visit, T& sample) {
-  visit("type", sample.type);
-  visit("threads", sample.threads);
-  visit("token_gbps", sample.token_gbps);
-  visit("batch_gbps", sample.batch_gbps);
-  visit("expert_gbps", sample.expert_gbps);
-}
-
-template <class Visit, class T>
-requires std::is_same_v<std::remove_const_t<T>, MemoryProfile>
-void members(Visit& visit, T& memory) {
-  visit("total_bytes", memory.total_bytes);
-  visit("limit_bytes", memory.limit_bytes);
-  visit("read_gbps", memory.read_gbps);
-}
-
-template <class Visit, class T>
-requires std::is_same_v<std::remove_const_t<T>, GpuProfile>
-void members(Visit& visit, T& gpu) {
-  visit("name", gpu.name);
-  visit("backend", gpu.backend);
-  visit("total_bytes", gpu.total_bytes);
-  visit("working_set_bytes", gpu.working_set_bytes);
-  visit("memory_gbps", gpu.memory_gbps);
-  visit("upload_gbps", gpu.upload_gbps);
-  visit("unified", gpu.unified);
-  visit("compute", gpu.compute);
-}
-
-template <class Visit, class T>
-requires std::is_same_v<std::remove_const_t<T>, MachineProfile>
-void members(Visit& visit, T& profile) {
-  visit("name", profile.name);
-  visit("source", profile.source);
-  visit("date", profile.date);
-  visit("cpu", profile.cpu);
-  visit("system", profile.system);
-  visit("cores", profile.cores);
-  visit("logical_cores", profile.logical_cores);
-  visit("simd", profile.simd);
-  visit("memory", profile.memory);
-  visit("compute", profile.compute);
-  visit("graph_overhead_us", profile.graph_overhead_us);
-  visit("drive", profile.drive);
-  visit("gpus", profile.gpus);
-  visit("warnings", profile.warnings);
-}
-
-Status invalid(const std::string& what) {
-  return Status(StatusCode::invalid_argument, "not a machine profile: " + what);
+Status check_schema(const Json& json) {
+  const auto schema = json.is_object() ? json.find("schema") : json.end();
+  if (!json.is_object()) return refused("it is no JSON object");
+  if (schema == json.end() || !schema->is_number_integer()) return refused("it has no schema");
+  if (*schema == MachineProfile::kSchema) return Status();
+  return Status(StatusCode::failed, fmt::format("a machine profile of schema {}", schema->dump()))
+      .because(fmt::format("this version knows schema {}", MachineProfile::kSchema))
+      .suggest("hypura profile --force");
 }
 
 }  // namespace
 
-Result<MachineProfile> parse_machine_profile(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded() || !json.is_object()) return invalid("no JSON object");
-  const auto schema = json.find("schema");
-  if (schema == json.end() || !schema->is_number_integer() ||
-      schema->get<int64_t>() != MachineProfile::kSchema) {
-    return invalid(fmt::format("its schema is not {}", MachineProfile::kSchema));
-  }
-  MachineProfile profile;
-  Reader reader(json, "profile");
-  members(reader, profile);
-  if (!reader.fault().empty()) return invalid(reader.fault());
-  return profile;
+std::string profile_json(const MachineProfile& profile) {
+  Writer writer;
+  writer.json_["schema"] = MachineProfile::kSchema;
+  MachineProfile copy = profile;  // transfer() is for both directions
+  transfer(writer, copy);
+  return writer.json_.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string to_json(const MachineProfile& profile) {
-  Json json = {{"schema", MachineProfile::kSchema}};
-  Writer writer(json);
-  members(writer, profile);
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+Result<MachineProfile> parse_profile(std::string_view text) {
+  if (text.size() > kProfileBytesMax) {
+    return refused(fmt::format("it has more than {} bytes", kProfileBytesMax));
+  }
+  if (const int depth = depth_of(text); depth > kDepthMax) {
+    return refused(fmt::format("it is nested {} deep, at most {} are read", depth, kDepthMax));
+  }
+  Json json;
+  try {
+    json = Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    return refused(fmt::format("no JSON at {}", where(text, error.byte)));
+  } catch (const Json::exception&) {
+    return refused("a number in it is too large for any machine");
+  }
+  if (Status status = check_schema(json); !status.ok()) return status;
+  MachineProfile profile;
+  std::string error;
+  Reader reader(json, "", error);
+  transfer(reader, profile);
+  if (!error.empty()) return refused(std::move(error));
+  return profile;
 }
 
 }  // namespace hypura

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -8,10 +9,16 @@
 
 namespace hypura {
 
-// A profile as one JSON object, key by member. Members that are missing keep their defaults.
-// Errors: invalid_argument for what is no such object, another schema, a key of another type, and
-// numbers that are negative or not finite.
-Result<MachineProfile> parse_machine_profile(std::string_view text);
-std::string to_json(const MachineProfile& profile);
+// No profile that we write comes near.
+inline constexpr size_t kProfileBytesMax = size_t{1} << 20;
+
+// The profile as one JSON object, indented for people who edit it, with a line break at the end.
+std::string profile_json(const MachineProfile& profile);
+
+// The inverse, for text that anybody may have written. Keys that are missing are not known (0),
+// keys that are not known are skipped. What it accepts is finite, not negative, in the bounds of
+// machines that can be, in lists of bounded length, and free of control characters. Errors: failed,
+// with the key and what is wrong with it.
+Result<MachineProfile> parse_profile(std::string_view text);
 
 }  // namespace hypura

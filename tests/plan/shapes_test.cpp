@@ -72,7 +72,7 @@ class Shape {
 MachineProfile shipped(const std::string& name) {
   std::ifstream file(std::string(HYPURA_MACHINES_DIR) + "/" + name + ".json");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const Result<MachineProfile> machine = parse_machine_profile(text);
+  const Result<MachineProfile> machine = parse_profile(text);
   if (!machine.ok()) ADD_FAILURE() << name << ": " << machine.status().to_string();
   return *machine;
 }

@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "cli/folders.h"
 #include "cli/suggestion.h"
+#include "engine/machine_probe.h"
 #include "machine/profile_json.h"
 
 namespace hypura::cli {
@@ -36,7 +37,7 @@ Result<MachineProfile> read_machine(const std::string& path) {
                   fmt::format("{}: a machine profile of {} bytes", path, bytes));
   }
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  Result<MachineProfile> profile = parse_machine_profile(text);
+  Result<MachineProfile> profile = parse_profile(text);
   if (profile.ok()) return profile;
   Status status(profile.status().code(), path + ": " + profile.status().message());
   return std::move(status).because(profile.status().why());
@@ -44,18 +45,9 @@ Result<MachineProfile> read_machine(const std::string& path) {
 
 }  // namespace
 
-// By the XDG base directory specification.
-std::optional<MachineProfile> known_machine(const std::string&) {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  std::string path;
-  if (cache != nullptr && *cache == '/') {
-    path = std::string(cache) + "/hypura/machine.json";
-  } else if (home != nullptr) {
-    path = std::string(home) + "/.cache/hypura/machine.json";
-  }
-  const Result<MachineProfile> profile = read_machine(path);
-  return profile.ok() ? std::optional(*profile) : std::nullopt;
+std::optional<MachineProfile> known_machine(const std::string& model_path) {
+  return load_kept_profile({.file = model_path, .profiles_folder = cache_folder("profiles")})
+      .profile;
 }
 
 std::vector<std::string> shipped_machine_names() {
@@ -66,7 +58,7 @@ std::vector<std::string> shipped_machine_names() {
 
 Result<MachineProfile> find_machine(const std::string& name_or_file) {
   for (const Shipped& shipped : kShipped) {
-    if (name_or_file == shipped.name) return parse_machine_profile(shipped.json);
+    if (name_or_file == shipped.name) return parse_profile(shipped.json);
   }
   std::error_code ignored;
   if (std::filesystem::exists(name_or_file, ignored)) return read_machine(name_or_file);

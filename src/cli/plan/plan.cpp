@@ -16,6 +16,7 @@
 #include "cli/run_options.h"
 #include "cli/terminal.h"
 #include "engine/llama_log.h"
+#include "engine/machine_probe.h"
 #include "model/header_file.h"
 #include "plan/what_if.h"
 
@@ -82,16 +83,17 @@ Status check_options(const RunOptions& options) {
   return Status();
 }
 
+// A machine that was never profiled is measured in a second and a half, the drive and one family of
+// weights only.
 Result<MachineProfile> machine_for(const Words& words, const std::string& model, bool estimating) {
   if (!words.machine.empty()) return find_machine(words.machine);
-  if (!estimating) {
-    if (std::optional<MachineProfile> known = known_machine(model)) return *std::move(known);
+  if (estimating) {
+    return Status(StatusCode::invalid_argument, "--machine is missing")
+        .suggest(fmt::format("--machine NAME, one of {}", fmt::join(shipped_machine_names(), ", ")));
   }
-  return Status(StatusCode::invalid_argument,
-                estimating ? "--machine is missing" : "this machine has not been measured")
-      .suggest(estimating ? fmt::format("--machine NAME, one of {}",
-                                        fmt::join(shipped_machine_names(), ", "))
-                          : "hypura profile MODEL, or --machine NAME for another one");
+  if (std::optional<MachineProfile> known = known_machine(model)) return *std::move(known);
+  write_note("note: this machine was measured in a second; `hypura profile MODEL` does it well\n");
+  return quick_profile({.file = model});
 }
 
 uint64_t budget_of(const RunOptions& options, const MeasuredModel& measured, bool here,

@@ -1,0 +1,87 @@
+#include "machine/drive_meter.h"
+
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "base/check.h"
+#include "base/units.h"
+
+namespace hypura {
+
+DriveMeter::DriveMeter(BlockDevice& device, FileId file, std::span<std::byte> memory, Clock clock)
+    : device_(device),
+      file_(file),
+      memory_(memory),
+      clock_(std::move(clock)),
+      whole_bytes_(round_down(device.file_bytes(file), device.alignment())) {}
+
+uint64_t DriveMeter::steady_clock_ns() {
+  return static_cast<uint64_t>(
+      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
+
+bool DriveMeter::can(const ReadWay& way) const {
+  return way.depth > 0 && way.depth <= device_.depth() && way.read_bytes > 0 &&
+         way.read_bytes % device_.alignment() == 0 && way.read_bytes <= whole_bytes_ &&
+         uint64_t{way.read_bytes} * way.depth <= memory_.size();
+}
+
+uint64_t DriveMeter::next_offset(const ReadWay& way) {
+  const uint64_t last = whole_bytes_ - way.read_bytes;
+  if (!way.sequential) {
+    const uint64_t places = last / device_.alignment() + 1;
+    return draw_() % places * device_.alignment();
+  }
+  if (cursor_ > last) cursor_ = 0;
+  return std::exchange(cursor_, cursor_ + way.read_bytes);
+}
+
+Result<MeteredReads> DriveMeter::measure(const ReadWay& way, double seconds,
+                                         const std::atomic<bool>* stop) {
+  HYPURA_CHECK(can(way));
+  const auto stopped = [&] { return stop != nullptr && stop->load(std::memory_order_relaxed); };
+  MeteredReads metered;
+  Status error;
+  std::vector<uint64_t> started_ns(way.depth);
+  std::vector<uint32_t> free;
+  for (uint32_t i = 0; i < way.depth; ++i) free.push_back(i);
+
+  const uint64_t begin_ns = clock_();
+  const uint64_t end_ns = begin_ns + static_cast<uint64_t>(seconds * 1e9);
+  uint64_t started = 0;
+  while (true) {
+    const bool more = error.ok() && !stopped() &&
+                      (started < 2 * uint64_t{way.depth} || clock_() < end_ns);
+    while (more && !free.empty()) {
+      const uint32_t place = free.back();
+      free.pop_back();
+      const ReadRequest request{.file = file_,
+                                .offset = next_offset(way),
+                                .bytes = way.read_bytes,
+                                .min_bytes = way.read_bytes,
+                                .buffer = memory_.data() + uint64_t{place} * way.read_bytes,
+                                .tag = place};
+      started_ns[place] = clock_();
+      device_.submit({&request, 1});
+      ++started;
+    }
+    if (free.size() == way.depth) break;
+    std::array<ReadResult, 32> results;
+    const size_t count = device_.reap(results, true);
+    const uint64_t now_ns = clock_();
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t place = static_cast<uint32_t>(results[i].tag);
+      free.push_back(place);
+      metered.bytes += results[i].bytes;
+      metered.latencies_us.push_back(static_cast<double>(now_ns - started_ns[place]) * 1e-3);
+      if (!results[i].status.ok()) error = results[i].status;
+    }
+  }
+  metered.seconds = static_cast<double>(clock_() - begin_ns) * 1e-9;
+  if (!error.ok()) return error;
+  if (stopped()) return Status(StatusCode::interrupted, "interrupted while measuring the drive");
+  return metered;
+}
+
+}  // namespace hypura
