@@ -80,6 +80,10 @@ Status GraphWalk::visit(int i) {
   if (tap_.wants(node)) {
     if (Status status = record_routing(i); !status.ok()) return status;
   }
+  const bool product = node->op == GGML_OP_MUL_MAT || node->op == GGML_OP_MUL_MAT_ID;
+  if (product && sizer_ != nullptr && sizer_->due()) {
+    if (Status status = resize_caches(i); !status.ok()) return status;
+  }
 
   int position = -1;
   const Weight* weight = nullptr;
@@ -135,6 +139,17 @@ Status GraphWalk::keep_reading(int i) {
     unwatched_work_ = 0;
   }
   unwatched_work_ += work;
+  return Status();
+}
+
+// Between layers, as a token may take longer than others can wait for memory. What is pending goes
+// first, so that its leases hold nothing up.
+Status GraphWalk::resize_caches(int i) {
+  residency_.give_back_ended();
+  const std::optional<uint64_t> bytes = sizer_->decide(residency_.cache_bytes());
+  if (!bytes) return Status();
+  if (Status status = runner_.flush(i); !status.ok()) return status;
+  residency_.set_cache_bytes(*bytes);
   return Status();
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "backend/cache_sizer.h"
 #include "backend/expert_prefetch.h"
 #include "backend/expert_step.h"
 #include "backend/node_runner.h"
@@ -45,6 +46,9 @@ class GraphWalk {
   // Who is told of every routing; nullptr for nobody.
   void set_recorder(RoutingRecorder* recorder) { tap_.set(recorder); }
 
+  // Who says how much memory expert slots have; nullptr: always all.
+  void set_cache_sizer(CacheSizer* sizer) { sizer_ = sizer; }
+
   // Why the last run() failed, if it was not the CPU backend that did.
   const Status& error() const { return error_; }
   const WalkStats& stats() const { return stats_; }
@@ -57,6 +61,7 @@ class GraphWalk {
   Status visit_single_piece(int i, TensorId tensor);
   Status visit_whole(int i, int position, const Weight& weight);
   Status keep_reading(int i);
+  Status resize_caches(int i);
 
   const StreamedModel* model_;
   Residency& residency_;
@@ -65,6 +70,7 @@ class GraphWalk {
   ExpertStep experts_;
   RowStep rows_;
   RoutingTap tap_;
+  CacheSizer* sizer_ = nullptr;
   std::vector<DenseRing::PieceLease> pieces_;  // in use by the pending run
   uint64_t unwatched_work_ = 0;  // since the drive was looked after
   ggml_cgraph* graph_ = nullptr;

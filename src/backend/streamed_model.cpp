@@ -172,6 +172,12 @@ void StreamedModel::set_recorder(RoutingRecorder* recorder) {
   walk_->set_recorder(recorder);
 }
 
+void StreamedModel::set_cache_sizer(CacheSizer* sizer) {
+  const std::lock_guard lock(compute_mutex_);
+  HYPURA_CHECK(walk_ != nullptr);
+  walk_->set_cache_sizer(sizer);
+}
+
 ggml_status StreamedModel::compute(ggml_backend_t backend, ggml_cgraph* graph,
                                    GraphCompute cpu_compute) {
   const std::lock_guard lock(compute_mutex_);

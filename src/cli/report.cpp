@@ -98,6 +98,27 @@ Json draft_json(const Engine& engine, const DraftStats& draft) {
   };
 }
 
+// Null where the budget does not follow the machine's memory.
+Json elastic_json(const std::optional<ElasticStats>& elastic) {
+  if (!elastic) return nullptr;
+  return {
+      {"given_back_bytes", elastic->given_back_bytes},
+      {"taken_back_bytes", elastic->taken_back_bytes},
+      {"cache_bytes_least", elastic->cache_least},
+      {"cache_bytes_last", elastic->cache_last},
+      {"steps", elastic->steps},
+      {"looks", elastic->looks},
+      {"look_seconds", static_cast<double>(elastic->look_ns) * 1e-9},
+  };
+}
+
+std::string elastic_text(const std::optional<ElasticStats>& elastic) {
+  if (!elastic || elastic->steps == 0) return std::string();
+  return fmt::format("; gave back {} to others, took back {}",
+                     format_bytes(elastic->given_back_bytes),
+                     format_bytes(elastic->taken_back_bytes));
+}
+
 std::string experts_text(const ModelInfo& info) {
   if (info.expert_count == 0) return std::string();
   return fmt::format(", {} of {} experts a token", info.expert_used_count, info.expert_count);
@@ -184,6 +205,7 @@ std::string summary_text(const Engine& engine, const RunReport& report) {
     text += fmt::format("; draft {:.0f} % of {} accepted",
                         percent(answer.draft.accepted, answer.draft.drafted), answer.draft.drafted);
   }
+  text += elastic_text(report.finished.elastic);
   text += fmt::format("; peak memory {}\n", format_bytes(peak_resident_bytes()));
   return text;
 }
@@ -224,6 +246,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
   json["io_efficiency"] = nullptr;
   json["bound_seconds"] = nullptr;
   json["predicted_decode_tps"] = nullptr;
+  json["elastic"] = elastic_json(report.finished.elastic);
   json["rss_peak_bytes"] = peak_resident_bytes();
   json["process_base_bytes"] = plan.process_base_bytes;
   json["budgets"] = {

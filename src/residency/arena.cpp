@@ -42,6 +42,17 @@ bool make_present(std::span<std::byte> memory) {
   return true;
 }
 
+void give_back(std::span<std::byte> memory) {
+  if (memory.empty()) return;
+#ifdef __APPLE__
+  const int advice = MADV_FREE_REUSABLE;
+#else
+  const int advice = MADV_DONTNEED;
+#endif
+  // A system that does not take them leaves them to us.
+  static_cast<void>(madvise(memory.data(), memory.size(), advice));
+}
+
 void prefer_huge_pages(std::span<std::byte> memory) {
 #ifdef MADV_HUGEPAGE
   const uintptr_t begin = reinterpret_cast<uintptr_t>(memory.data());
@@ -74,6 +85,8 @@ Result<Arena> Arena::create(uint64_t bytes, Present present) {
   if (present == Present::now && !make_present(arena.memory())) return out_of_memory(bytes);
   return arena;
 }
+
+uint64_t Arena::page_bytes() const { return bytes_ >= kHugePage ? kHugePage : kPage; }
 
 Arena::~Arena() {
   if (data_ != nullptr) munmap(data_, bytes_);

@@ -238,6 +238,51 @@ Result<std::byte*> Residency::load_whole(TensorId tensor) {
   return memory + reader_.lead(range);
 }
 
+// What one token routes to: with less, a slot would be overwritten before it is used again.
+uint32_t Residency::least_slots(const SlicePool& pool) const {
+  const uint64_t used = std::max<uint64_t>(1, index_.info().expert_used_count);
+  return static_cast<uint32_t>(std::min<uint64_t>(used, pool.slots_max()));
+}
+
+CacheBytes Residency::cache_bytes() const {
+  CacheBytes bytes;
+  for (const auto& pool : pools_) {
+    bytes.least += pool->paged_bytes(least_slots(*pool));
+    bytes.now += pool->paged_bytes(pool->slots());
+    bytes.most += pool->paged_bytes(pool->slots_max());
+    bytes.step = std::max(bytes.step, pool->step_bytes());
+  }
+  return bytes;
+}
+
+// What rounding to slots and pages leaves of a pool's share goes to the next pool.
+void Residency::set_cache_bytes(uint64_t bytes) {
+  const CacheBytes cache = cache_bytes();
+  if (cache.now == bytes || cache.least == cache.most) return;
+  // It would take pages of slots that are given up.
+  prefaulter_.reset();
+  const bool grows = bytes > cache.now;
+  const double above_least =
+      static_cast<double>(std::clamp(bytes, cache.least, cache.most) - cache.least);
+  const double share = above_least / static_cast<double>(cache.most - cache.least);
+  double wanted_bytes = 0;
+  double given_bytes = 0;
+  for (const auto& pool : pools_) {
+    const double least_bytes = static_cast<double>(pool->paged_bytes(least_slots(*pool)));
+    const double most_bytes = static_cast<double>(pool->paged_bytes(pool->slots_max()));
+    wanted_bytes += least_bytes + share * (most_bytes - least_bytes);
+    const double fair_bytes = std::max(0.0, wanted_bytes - given_bytes);
+    uint32_t slots = std::max(least_slots(*pool), pool->slots_in(static_cast<uint64_t>(fair_bytes)));
+    slots = grows ? std::max(slots, pool->slots()) : std::min(slots, pool->slots());
+    pool->set_slots(slots);
+    given_bytes += static_cast<double>(pool->paged_bytes(slots));
+  }
+}
+
+void Residency::give_back_ended() {
+  for (const auto& pool : pools_) pool->give_back_ended();
+}
+
 Status Residency::read_bytes(TensorId tensor, uint64_t offset, std::byte* destination,
                              uint64_t bytes) {
   Result<Arena> scratch = Arena::create(widened_bytes(kInspectChunkBytes));

@@ -33,8 +33,16 @@ struct ResidencyStats {
   uint64_t dense_misses = 0;
 };
 
+// Memory of expert slots that are not given up: what it may shrink to, and what the layout gave.
+struct CacheBytes {
+  uint64_t least = 0;
+  uint64_t now = 0;
+  uint64_t most = 0;
+  uint64_t step = 0;  // growing by less may change nothing
+};
+
 // Carries out a layout: owns all weight memory and everything that fills it. After create() weight
-// memory neither grows nor shrinks.
+// memory never grows beyond the layout; expert slots are given back and taken again when told to.
 // Confined to one thread at a time. The index and the device outlive it; all leases die before it.
 class Residency {
  public:
@@ -75,6 +83,14 @@ class Residency {
   // the ring is next acquired from. REQUIRES: nothing is leased from the ring.
   Result<std::byte*> load_whole(TensorId tensor);
 
+  CacheBytes cache_bytes() const;
+  // Shrinks or grows the expert pools to `bytes` all in all, as far as whole slots and pages allow and
+  // within least and most: each pool keeps what one token routes to, and the same share of its other
+  // slots. Leased and loading slots stay until they end; call give_back_ended() from
+  // time to time.
+  void set_cache_bytes(uint64_t bytes);
+  void give_back_ended();
+
   // Copies bytes of a tensor from the file, whatever its home. Slow; for inspection.
   Status read_bytes(TensorId tensor, uint64_t offset, std::byte* destination, uint64_t bytes);
 
@@ -87,6 +103,7 @@ class Residency {
   Status build_pools();
   Status build_rows();
   Status build_ring();
+  uint32_t least_slots(const SlicePool& pool) const;
 
   const ModelIndex& index_;
   Layout layout_;
