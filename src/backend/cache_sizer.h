@@ -16,6 +16,8 @@ class CacheSizer {
   virtual bool due() = 0;
   // Bytes that caches should have; nullopt for no change.
   virtual std::optional<uint64_t> decide(const CacheBytes& cache) = 0;
+  // What became of it, which may be less for whole slots and pages, and how long it took.
+  virtual void on_changed(const CacheBytes& cache, uint64_t ns) = 0;
 };
 
 }  // namespace hypura

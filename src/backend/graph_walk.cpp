@@ -149,7 +149,10 @@ Status GraphWalk::resize_caches(int i) {
   const std::optional<uint64_t> bytes = sizer_->decide(residency_.cache_bytes());
   if (!bytes) return Status();
   if (Status status = runner_.flush(i); !status.ok()) return status;
+  const auto start = std::chrono::steady_clock::now();
   residency_.set_cache_bytes(*bytes);
+  const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - start;
+  sizer_->on_changed(residency_.cache_bytes(), static_cast<uint64_t>(took.count()));
   return Status();
 }
 

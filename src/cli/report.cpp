@@ -104,9 +104,11 @@ Json elastic_json(const std::optional<ElasticStats>& elastic) {
   return {
       {"given_back_bytes", elastic->given_back_bytes},
       {"taken_back_bytes", elastic->taken_back_bytes},
+      {"cache_bytes_most", elastic->cache_most},
       {"cache_bytes_least", elastic->cache_least},
       {"cache_bytes_last", elastic->cache_last},
       {"steps", elastic->steps},
+      {"longest_step_seconds", static_cast<double>(elastic->longest_step_ns) * 1e-9},
       {"looks", elastic->looks},
       {"look_seconds", static_cast<double>(elastic->look_ns) * 1e-9},
   };

@@ -494,7 +494,7 @@ EngineStats Engine::stats() const {
   stats.prefetch = streamed_model_->prefetch_stats();
   stats.direct_io = streamed_model_->residency()->reader().direct();
   stats.device = device_->name();
-  if (watch_ != nullptr) stats.elastic = watch_->stats(streamed_model_->residency()->cache_bytes());
+  if (watch_ != nullptr) stats.elastic = watch_->stats();
   return stats;
 }
 

@@ -18,14 +18,13 @@ uint64_t now_ns() {
 }  // namespace
 
 MemoryWatch::MemoryWatch(const ElasticMemory& memory, const CacheBytes& cache) : policy_(memory) {
-  stats_.cache_least = stats_.cache_last = cache.now;
+  stats_.cache_most = stats_.cache_least = stats_.cache_last = cache.now;
 }
 
 bool MemoryWatch::due() { return now_ns() >= due_ns_; }
 
 std::optional<uint64_t> MemoryWatch::decide(const CacheBytes& cache) {
   const uint64_t start = now_ns();
-  note(stats_, cache.now);
   const MemoryFacts facts = gauge_.look();
   const std::optional<uint64_t> bytes = policy_.decide(facts, cache.now);
   ++stats_.looks;
@@ -35,23 +34,17 @@ std::optional<uint64_t> MemoryWatch::decide(const CacheBytes& cache) {
   return bytes;
 }
 
-ElasticStats MemoryWatch::stats(const CacheBytes& cache) const {
-  ElasticStats stats = stats_;
-  note(stats, cache.now);
-  return stats;
-}
-
-// Whole slots and pages are less than was asked for: what counts is what became of it.
-void MemoryWatch::note(ElasticStats& stats, uint64_t cache_bytes) const {
-  if (cache_bytes == stats.cache_last) return;
-  ++stats.steps;
-  if (cache_bytes < stats.cache_last) {
-    stats.given_back_bytes += stats.cache_last - cache_bytes;
+void MemoryWatch::on_changed(const CacheBytes& cache, uint64_t ns) {
+  stats_.longest_step_ns = std::max(stats_.longest_step_ns, ns);
+  if (cache.now == stats_.cache_last) return;
+  ++stats_.steps;
+  if (cache.now < stats_.cache_last) {
+    stats_.given_back_bytes += stats_.cache_last - cache.now;
   } else {
-    stats.taken_back_bytes += cache_bytes - stats.cache_last;
+    stats_.taken_back_bytes += cache.now - stats_.cache_last;
   }
-  stats.cache_least = std::min(stats.cache_least, cache_bytes);
-  stats.cache_last = cache_bytes;
+  stats_.cache_least = std::min(stats_.cache_least, cache.now);
+  stats_.cache_last = cache.now;
 }
 
 }  // namespace hypura

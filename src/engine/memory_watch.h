@@ -14,9 +14,11 @@ struct ElasticStats {
   uint64_t looks = 0;
   uint64_t look_ns = 0;
   uint64_t steps = 0;             // changes
+  uint64_t longest_step_ns = 0;
   uint64_t given_back_bytes = 0;  // to others, all in all
   uint64_t taken_back_bytes = 0;
-  uint64_t cache_least = 0;       // the least that caches came to
+  uint64_t cache_most = 0;        // what the plan gave caches
+  uint64_t cache_least = 0;       // the least that they came to
   uint64_t cache_last = 0;
 };
 
@@ -30,13 +32,11 @@ class MemoryWatch final : public CacheSizer {
 
   bool due() override;
   std::optional<uint64_t> decide(const CacheBytes& cache) override;
+  void on_changed(const CacheBytes& cache, uint64_t ns) override;
 
-  // `cache` is what caches have now.
-  ElasticStats stats(const CacheBytes& cache) const;
+  const ElasticStats& stats() const { return stats_; }
 
  private:
-  void note(ElasticStats& stats, uint64_t cache_bytes) const;
-
   PressureGauge gauge_;
   ElasticPolicy policy_;
   ElasticStats stats_;
