@@ -7,7 +7,7 @@
 
 namespace hypura {
 
-// Says how much memory expert slots have. Asked by the walk's thread, in the middle of graphs, where
+// Says how much memory experts and dense weights that could stream have. Asked by the walk's thread, in the middle of graphs, where
 // nothing is lost by a change: in front of matrix products.
 class CacheSizer {
  public:

@@ -33,7 +33,7 @@ std::unique_ptr<ExpertPredictor> make_predictor(const PrefetchOptions& options,
 
 }  // namespace
 
-GraphWalk::GraphWalk(const StreamedModel& model, Residency& residency,
+GraphWalk::GraphWalk(StreamedModel& model, Residency& residency,
                      const PrefetchOptions& prefetch)
     : model_(&model),
       residency_(residency),
@@ -150,7 +150,7 @@ Status GraphWalk::resize_caches(int i) {
   if (!bytes) return Status();
   if (Status status = runner_.flush(i); !status.ok()) return status;
   const auto start = std::chrono::steady_clock::now();
-  residency_.set_cache_bytes(*bytes);
+  for (const TensorId moved : residency_.set_cache_bytes(*bytes)) model_->follow_home(moved);
   const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - start;
   sizer_->on_changed(residency_.cache_bytes(), static_cast<uint64_t>(took.count()));
   return Status();

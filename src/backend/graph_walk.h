@@ -39,7 +39,7 @@ struct WalkStats {
 // Used under one lock; see StreamedModel::compute.
 class GraphWalk {
  public:
-  GraphWalk(const StreamedModel& model, Residency& residency, const PrefetchOptions& prefetch);
+  GraphWalk(StreamedModel& model, Residency& residency, const PrefetchOptions& prefetch);
 
   ggml_status run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute);
 
@@ -63,7 +63,7 @@ class GraphWalk {
   Status keep_reading(int i);
   Status resize_caches(int i);
 
-  const StreamedModel* model_;
+  StreamedModel* model_;
   Residency& residency_;
   NodeRunner runner_;
   ExpertPrefetch prefetch_;

@@ -162,6 +162,13 @@ void StreamedModel::attach(std::unique_ptr<Residency> residency,
   walk_ = std::make_unique<GraphWalk>(*this, *residency_, prefetch);
 }
 
+void StreamedModel::follow_home(TensorId id) {
+  std::byte* pinned = residency_->pinned(id);
+  for (size_t i = 0; i < weights_.size(); ++i) {
+    if (weights_[i]->id == id) tensors_[i]->data = pinned != nullptr ? pinned : weights_[i]->reserved;
+  }
+}
+
 PrefetchStats StreamedModel::prefetch_stats() const {
   return walk_ == nullptr ? PrefetchStats() : walk_->prefetch_stats();
 }

@@ -71,6 +71,8 @@ class StreamedModel {
   // and pinned tensors are loaded.
   void attach(std::unique_ptr<Residency> residency, const PrefetchOptions& prefetch);
   Residency* residency() { return residency_.get(); }
+  // For the walk: the tensors of a weight that residency moved lie where it is pinned, or nowhere.
+  void follow_home(TensorId id);
 
   // Who is told of every routing from here on; nullptr for nobody. REQUIRES: attached.
   void set_recorder(RoutingRecorder* recorder);

@@ -424,8 +424,7 @@ void Engine::watch_memory() {
         ElasticMemory{.promised_bytes = promised_bytes,
                       .reserve_bytes = saturating_subtract(available_bytes_, promised_bytes),
                       .cache_least = cache.least,
-                      .cache_most = cache.most,
-                      .cache_step = cache.step},
+                      .cache_most = cache.most},
         cache);
     sizer = watch_.get();
   }

@@ -26,7 +26,7 @@ bool MemoryWatch::due() { return now_ns() >= due_ns_; }
 std::optional<uint64_t> MemoryWatch::decide(const CacheBytes& cache) {
   const uint64_t start = now_ns();
   const MemoryFacts facts = gauge_.look();
-  const std::optional<uint64_t> bytes = policy_.decide(facts, cache.now);
+  const std::optional<uint64_t> bytes = policy_.decide(facts, cache.now, cache.step);
   ++stats_.looks;
   const uint64_t end = now_ns();
   stats_.look_ns += end - start;

@@ -15,7 +15,8 @@ double ours(const MemoryFacts& facts) {
 ElasticPolicy::ElasticPolicy(const ElasticMemory& memory, const ElasticOptions& options)
     : memory_(memory), options_(options) {}
 
-std::optional<uint64_t> ElasticPolicy::decide(const MemoryFacts& facts, uint64_t cache_bytes) {
+std::optional<uint64_t> ElasticPolicy::decide(const MemoryFacts& facts, uint64_t cache_bytes,
+                                               uint64_t cache_step) {
   const bool stalled = facts.stalled_share >= options_.stalled_min ||
                        facts.major_faults >= options_.major_faults_min;
   const double reserve =
@@ -42,15 +43,15 @@ std::optional<uint64_t> ElasticPolicy::decide(const MemoryFacts& facts, uint64_t
     const uint64_t target = static_cast<uint64_t>(wanted_bytes);
     return target < cache_bytes ? std::optional(target) : std::nullopt;
   }
-  return grow(facts.seconds, room_bytes - options_.growth_share * reserve, cache_bytes);
+  return grow(facts.seconds, room_bytes - options_.growth_share * reserve, cache_bytes, cache_step);
 }
 
 std::optional<uint64_t> ElasticPolicy::grow(double seconds, double beyond_bytes,
-                                            uint64_t cache_bytes) {
+                                            uint64_t cache_bytes, uint64_t cache_step) {
   if (cache_bytes >= memory_.cache_most) return std::nullopt;
   if (pressed_seconds_ && seconds < *pressed_seconds_ + options_.quiet_seconds) return std::nullopt;
   const double pace = options_.growth_a_second * static_cast<double>(memory_.cache_most);
-  const double least_bytes = static_cast<double>(std::max<uint64_t>(1, memory_.cache_step));
+  const double least_bytes = static_cast<double>(std::max<uint64_t>(1, cache_step));
   const double wait = std::max(options_.growth_seconds, least_bytes / pace);
   if (seconds < grown_seconds_ + wait) return std::nullopt;
   const double usual_bytes = std::max(

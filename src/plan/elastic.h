@@ -29,7 +29,6 @@ struct ElasticMemory {
   uint64_t reserve_bytes = 0;   // what others are left of the memory that was free at open
   uint64_t cache_least = 0;
   uint64_t cache_most = 0;
-  uint64_t cache_step = 0;  // growing by less may change nothing
 };
 
 // How many bytes caches should have, from what the machine has left. Room is what is available less
@@ -42,12 +41,14 @@ class ElasticPolicy {
  public:
   explicit ElasticPolicy(const ElasticMemory& memory, const ElasticOptions& options = {});
 
-  // The bytes that caches should have, which have `cache_bytes` now; nullopt for no change.
-  // REQUIRES: facts.seconds never go back; cache_bytes <= cache_most.
-  std::optional<uint64_t> decide(const MemoryFacts& facts, uint64_t cache_bytes);
+  // The bytes that caches should have, which have `cache_bytes` now; nullopt for no change. Growing by
+  // less than `cache_step` may change nothing. REQUIRES: facts.seconds never go back; cache_bytes <= cache_most.
+  std::optional<uint64_t> decide(const MemoryFacts& facts, uint64_t cache_bytes,
+                                 uint64_t cache_step);
 
  private:
-  std::optional<uint64_t> grow(double seconds, double beyond_bytes, uint64_t cache_bytes);
+  std::optional<uint64_t> grow(double seconds, double beyond_bytes, uint64_t cache_bytes,
+                               uint64_t cache_step);
 
   ElasticMemory memory_;
   ElasticOptions options_;

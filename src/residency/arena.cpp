@@ -92,6 +92,13 @@ Arena::~Arena() {
   if (data_ != nullptr) munmap(data_, bytes_);
 }
 
+std::span<std::byte> Arena::whole_pages(std::span<std::byte> part) const {
+  const uint64_t first = static_cast<uint64_t>(part.data() - data_);
+  const uint64_t begin = round_up(first, page_bytes());
+  const uint64_t end = round_down(first + part.size(), page_bytes());
+  return begin < end ? std::span<std::byte>(data_ + begin, end - begin) : std::span<std::byte>();
+}
+
 void Arena::swap(Arena& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(bytes_, other.bytes_);

@@ -46,6 +46,8 @@ class Arena {
   // What is best given back and taken in multiples of: a part of a huge page would stay until the
   // system finds time to split it.
   uint64_t page_bytes() const;
+  // The multiples of them that lie wholly in `part`, which is a part of memory().
+  std::span<std::byte> whole_pages(std::span<std::byte> part) const;
 
  private:
   void swap(Arena& other) noexcept;

@@ -18,8 +18,10 @@ LIMIT = 400 * MIB
 HOG_BYTES = LIMIT // 2
 HOG_SECONDS = 1.5
 FOLLOWED_SECONDS = 2  # behind the hog's last page
-# 443 MiB of weights, so that `auto` streams in this group; 4 of 32 experts a token.
-SHAPE = ("--arch qwen3moe --layers 8 --embd 1024 --heads 8 --kv-heads 2 --head-dim 64 --experts 32 "
+# More than 400 MiB of weights, so that `auto` streams in this group; 4 of 32 experts a token.
+DENSE = ("--arch llama --layers 12 --embd 2048 --ff 6144 --heads 16 --kv-heads 4 --vocab 4096 "
+         "--quant q4_k_m").split()
+EXPERTS = ("--arch qwen3moe --layers 8 --embd 1024 --heads 8 --kv-heads 2 --head-dim 64 --experts 32 "
          "--used 4 --expert-ff 1024 --vocab 4096 --quant q4_k").split()
 RUN = ["-p", support.PROMPT, "--temp", 0, "-t", 1, "--ctx", 8192, "--ignore-eos"]
 
@@ -133,11 +135,14 @@ class Elastic(support.TestCase):
         except OSError as error:
             raise unittest.SkipTest(f"no memory group can be made here: {error}")
 
+    def make_model(self, shape):
+        self.model = self.folder / "model.gguf"
+        subprocess.run([os.environ["HYPURA_MAKE_MODEL"], *shape, "--out", self.model], check=True,
+                       capture_output=True, timeout=120)
+
     def setUp(self):
         super().setUp()
-        self.model = self.folder / "model.gguf"
-        subprocess.run([os.environ["HYPURA_MAKE_MODEL"], *SHAPE, "--out", self.model], check=True,
-                       capture_output=True, timeout=120)
+        self.make_model(EXPERTS)
         self.group = Group(LIMIT)
         self.addCleanup(self.group.close)
 
@@ -232,6 +237,21 @@ class Elastic(support.TestCase):
         text = stdout.text().rstrip("\n")
         expected = self.undisturbed(len(stdout.chunks) + 16)["text"]
         self.assertTrue(expected.startswith(text), text)
+
+    def test_dense_weights_follow_too(self):
+        self.make_model(DENSE)
+        process, stdout, _ = self.start("--json")
+        self.wait_until_full(process)
+        hog, _ = self.hog(process)
+        self.assertEqual(hog.leave(), 0)
+        shrunk = own_bytes(process.pid)
+        self.wait_for("growth", lambda: own_bytes(process.pid) > shrunk + 0.02 * LIMIT)
+        self.finish(process, hog)
+        answer = support.Outcome([], 0, stdout.text().encode(), b"").json()
+        self.assertEqual(answer["mode"], "dense")
+        self.assertGreater(answer["elastic"]["given_back_bytes"], 0.4 * HOG_BYTES)
+        expected = self.undisturbed(len(answer["token_ids"]))
+        self.assertEqual(answer["token_ids"], expected["token_ids"])
 
     def test_what_was_asked_for_stays(self):
         for words in (["--ram-budget", "150M"], ["--ram-budget", "min"],

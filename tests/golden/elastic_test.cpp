@@ -34,7 +34,7 @@ class RestlessSizer final : public CacheSizer {
     grows_ += cache.now > last_;
     last_ = cache.now;
   }
-  bool was_restless() const { return shrinks_ > 100 && grows_ > 100; }
+  bool was_restless() const { return shrinks_ > 50 && grows_ > 50; }
 
  private:
   std::mt19937 generator_;
@@ -76,6 +76,26 @@ TEST(Elastic, EveryPredictor) {
 TEST(Elastic, TwoThreadsAndAWholePromptAtOnce) {
   expect_equal({.model = storyteller(), .prompt_tokens = 200, .micro_batch = 200, .threads = 2},
                {0.9});
+}
+
+// Dense weights that stream for a while; small ones, so that pages of neighbours are mixed.
+TEST(Elastic, DenseWeights) {
+  const std::string model = testing::TempDir() + "hypura-elastic-dense.gguf";
+  for (const char* shape : {"--arch llama --layers 4 --embd 512 --ff 1024 --heads 8 --kv-heads 4",
+                            "--arch qwen3 --layers 3 --embd 1024 --ff 3072 --heads 16 --kv-heads 8"}) {
+    const std::string command = fmt::format("{} {} --vocab 2048 --quant q4_k_m --out {} > {}.log 2>&1",
+                                            HYPURA_MAKE_MODEL, shape, model, model);
+    ASSERT_EQ(std::system(command.c_str()), 0) << command;
+    expect_equal({.model = model, .prompt_tokens = 81}, {0.3, 0.6, 0.9});
+    expect_equal({.model = model, .prompt_tokens = 81, .threads = 2, .sequences = 2}, {0.7});
+  }
+  std::filesystem::remove(model);
+  std::filesystem::remove(model + ".log");
+}
+
+// Experts and dense weights in the same run: the budget that has pools and a ring is a small one.
+TEST(Elastic, MixedModes) {
+  expect_equal({.model = storyteller(), .prompt_tokens = 81}, {0.05, 0.1, 0.2});
 }
 
 // Copied from staging, and slots that share pages.
