@@ -7,8 +7,8 @@
 
 namespace hypura {
 
-// Says how much memory experts and dense weights that could stream have. Asked by the walk's thread, in the middle of graphs, where
-// nothing is lost by a change: in front of matrix products.
+// Says how much memory experts and dense weights that could stream have. Asked by the walk's
+// thread, in the middle of graphs, where nothing is lost by a change: in front of matrix products.
 class CacheSizer {
  public:
   virtual ~CacheSizer() = default;

@@ -165,7 +165,8 @@ void StreamedModel::attach(std::unique_ptr<Residency> residency,
 void StreamedModel::follow_home(TensorId id) {
   std::byte* pinned = residency_->pinned(id);
   for (size_t i = 0; i < weights_.size(); ++i) {
-    if (weights_[i]->id == id) tensors_[i]->data = pinned != nullptr ? pinned : weights_[i]->reserved;
+    if (weights_[i]->id != id) continue;
+    tensors_[i]->data = pinned != nullptr ? pinned : weights_[i]->reserved;
   }
 }
 

@@ -11,13 +11,13 @@
 namespace hypura {
 
 // free -> loading -> ready, loading -> failed. A failed slot is as good as a free one. A ready slot
-// with pins is not evicted; a loading slot never is. The capacity may shrink and grow: slots at or above
-// it are used up (their pins and loads end) and not given out again.
+// with pins is not evicted; a loading slot never is. The capacity may shrink and grow: slots at or
+// above it are used up (their pins and loads end) and not given out again.
 enum class SlotState : uint8_t { free, loading, ready, failed };
 
-// Which slice is in which slot, and who may go. Holds no memory and does no I/O.
-// Invariants: a key is in at most one slot; slot_of_[key] and slots_[slot].key agree; the policy
-// ranks exactly the loading and ready slots; at or above the capacity, no slot is ready without pins.
+// Which slice is in which slot, and who may go. Holds no memory and does no I/O. Invariants: a key
+// is in at most one slot; slot_of_[key] and slots_[slot].key agree; the policy ranks exactly the
+// loading and ready slots; at or above the capacity, no slot is ready without pins.
 class SlotTable {
  public:
   // Keys are 0 .. key_count - 1. REQUIRES: slot_count > 0.

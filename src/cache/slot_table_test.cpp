@@ -132,9 +132,10 @@ TEST(SlotTable, AgreesWithADumbModelWhileItsCapacityChanges) {
         case 0: {
           const uint32_t key = below(keys);
           if (table.find(SliceId{key})) break;
-          const bool room = std::any_of(slots.begin(), slots.begin() + capacity, [&](const Entry& e) {
+          const auto may_go = [](const Entry& e) {
             return e.pins == 0 && e.state != SlotState::loading;
-          });
+          };
+          const bool room = std::any_of(slots.begin(), slots.begin() + capacity, may_go);
           const std::optional<SlotId> slot = table.begin_load(SliceId{key});
           ASSERT_EQ(slot.has_value(), room);
           if (!slot) break;

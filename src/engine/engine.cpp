@@ -413,8 +413,8 @@ Status Engine::place_weights() {
   return Status();
 }
 
-// An automatic budget goes on to be what the machine has. One that was asked for is a promise, in both
-// directions. The KV cache was allocated for the whole context, so nothing else grows.
+// An automatic budget goes on to be what the machine has. One that was asked for is a promise, in
+// both directions. The KV cache was allocated for the whole context, so nothing else grows.
 void Engine::watch_memory() {
   CacheSizer* sizer = options_.cache_sizer;
   const CacheBytes cache = streamed_model_->residency()->cache_bytes();

@@ -50,8 +50,8 @@ struct EngineOptions {
   // Set from anywhere, also a signal handler, to end loading or computing early. Outlives the
   // engine; may be null.
   const std::atomic<bool>* stop = nullptr;
-  // Who sizes the caches of a streamed model, in place of the machine's memory and whatever the budget.
-  // Outlives the engine; may be null. For tests.
+  // Who sizes the caches of a streamed model, in place of the machine's memory and whatever the
+  // budget. Outlives the engine; may be null. For tests.
   CacheSizer* cache_sizer = nullptr;
   // Where weights are read from; the machine's best if null. For tests.
   std::function<std::unique_ptr<BlockDevice>()> make_device;

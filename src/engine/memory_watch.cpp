@@ -6,8 +6,8 @@
 namespace hypura {
 namespace {
 
-// A program that touches memory as fast as pages are cleared takes the reserve, a twentieth of what was
-// free, in 0.3-0.6 s. A look costs 13 us: 0.05 % of the time.
+// A program that touches memory as fast as pages are cleared takes the reserve, a twentieth of what
+// was free, in 0.3-0.6 s. A look costs 13 us: 0.05 % of the time.
 constexpr uint64_t kLookEveryNs = 25'000'000;
 
 uint64_t now_ns() {

@@ -22,9 +22,9 @@ struct ElasticStats {
   uint64_t cache_last = 0;
 };
 
-// Keeps an automatic budget automatic: looks at the machine's memory while the model computes and has
-// caches follow it. Used by the walk's thread; there is none of its own, as a look costs less than
-// waking one.
+// Keeps an automatic budget automatic: looks at the machine's memory while the model computes and
+// has caches follow it. Used by the walk's thread; there is none of its own, as a look costs less
+// than waking one.
 class MemoryWatch final : public CacheSizer {
  public:
   // `cache` is what caches have now.

@@ -76,11 +76,12 @@ TEST_F(FakeSystem, GroupsOfVersion1) {
 }
 
 TEST_F(FakeSystem, StallsCountSinceTheLastLook) {
-  write("/proc/pressure/memory", "some avg10=0.00 avg60=0.00 avg300=0.00 total=5000000\nfull total=1\n");
+  const std::string averages = "some avg10=0.00 avg60=0.00 avg300=0.00 ";
+  write("/proc/pressure/memory", averages + "total=5000000\nfull total=1\n");
   PressureGauge gauge(root_);
   EXPECT_EQ(gauge.look().stalled_share, 0) << "what was before does not count";
   std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  write("/proc/pressure/memory", "some avg10=0.00 avg60=0.00 avg300=0.00 total=5002000\nfull total=1\n");
+  write("/proc/pressure/memory", averages + "total=5002000\nfull total=1\n");
   const double share = gauge.look().stalled_share;
   EXPECT_GT(share, 0);
   EXPECT_LE(share, 0.2) << "2 ms of at least 10";
@@ -90,7 +91,9 @@ TEST_F(FakeSystem, StallsCountSinceTheLastLook) {
 TEST(PressureGauge, AgreesWithTheSlowWay) {
   PressureGauge gauge;
   const MemoryFacts facts = gauge.look();
-  const auto near = [](uint64_t a, uint64_t b, uint64_t bytes) { return a < b + bytes && b < a + bytes; };
+  const auto near = [](uint64_t a, uint64_t b, uint64_t bytes) {
+    return a < b + bytes && b < a + bytes;
+  };
   EXPECT_TRUE(near(facts.resident_bytes, resident_bytes(), 16 * kMiB));
   // Others come and go between the two.
   EXPECT_TRUE(near(facts.available_bytes, available_bytes(), 2 * kGiB));

@@ -50,7 +50,8 @@ class Machine {
 
   void touch_only(double share) { touched_share_ = share; }
   double resident_bytes() const {
-    return touched_share_ * static_cast<double>(kMemory.promised_bytes - kMemory.cache_most + cache_);
+    const uint64_t promised = kMemory.promised_bytes - kMemory.cache_most + cache_;
+    return touched_share_ * static_cast<double>(promised);
   }
   double free_bytes() const { return 10'000.0 * kMiB - others_ - resident_bytes(); }
   uint64_t cache() const { return cache_; }
@@ -167,10 +168,11 @@ TEST(ElasticPolicy, GrowsInStepsThatChangeSomething) {
   uint64_t cache = 2000 * kMiB;
   uint64_t before = cache;
   for (double seconds = 0; seconds < 120; seconds += kLook) {
+    const uint64_t resident_bytes = kMemory.promised_bytes - kMemory.cache_most + cache;
     const std::optional<uint64_t> target =
         policy.decide({.seconds = seconds,
-                       .available_bytes = 10'000 * kMiB - (kMemory.promised_bytes - 8000 * kMiB + cache),
-                       .resident_bytes = kMemory.promised_bytes - 8000 * kMiB + cache},
+                       .available_bytes = 10'000 * kMiB - resident_bytes,
+                       .resident_bytes = resident_bytes},
                       cache, 300 * kMiB);
     if (!target) continue;
     EXPECT_TRUE(*target >= before + 300 * kMiB || *target == kMemory.cache_most);

@@ -56,9 +56,9 @@ class DenseRing final : public LoadSink {
     uint32_t slot_ = 0;
   };
 
-  // `pieces` in the first order to predict; behind them `spare` ones, which are not predicted before
-  // they are expected. REQUIRES: slots >= 2, not all pieces spare, every piece fits slot_bytes when
-  // widened.
+  // `pieces` in the first order to predict; behind them `spare` ones, which are not predicted
+  // before they are expected. REQUIRES: slots >= 2, not all pieces spare, every piece fits
+  // slot_bytes when widened.
   static Result<std::unique_ptr<DenseRing>> create(Reader& reader, std::vector<FileRange> pieces,
                                                    uint32_t slots, uint64_t slot_bytes,
                                                    uint32_t spare = 0);

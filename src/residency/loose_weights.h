@@ -17,16 +17,16 @@ struct DenseWeight {
   uint32_t first_piece = 0;  // in the ring
   uint32_t pieces = 0;
   bool streamed = false;
-  // Of a pinned one: where it lies, and where in the file; the whole pages inside, which go when it does.
+  // Of a pinned one: where it lies, and where in the file; the whole pages inside, which go when it
+  // does.
   std::byte* data = nullptr;
   FileRange range;
   std::span<std::byte> pages;
 };
 
-// Pinned dense weights that stream for as long as others want their memory. They go in an order that
-// spreads any number of them over the model, so that reads and compute alternate, and come back in the
-// opposite one.
-// Confined to one thread, like the ring and the reader, which outlive it.
+// Pinned dense weights that stream for as long as others want their memory. They go in an order
+// that spreads any number of them over the model, so that reads and compute alternate, and come
+// back in the opposite one. Confined to one thread, like the ring and the reader, which outlive it.
 class LooseWeights {
  public:
   // All dense weights in the order of use. REQUIRES: one that is pinned has pages; at least one is
@@ -41,9 +41,9 @@ class LooseWeights {
 
   const std::vector<DenseWeight>& weights() const { return weights_; }
 
-  // Gives weights up until at most `bytes` are left, or reads back those that fit again. Appends those
-  // that changed to `moved`. A weight that cannot be read stays on the drive: whoever needs it is told.
-  // REQUIRES: nothing of the ring is leased.
+  // Gives weights up until at most `bytes` are left, or reads back those that fit again. Appends
+  // those that changed to `moved`. A weight that cannot be read stays on the drive: whoever needs
+  // it is told. REQUIRES: nothing of the ring is leased.
   void resize(uint64_t bytes, std::vector<TensorId>& moved);
 
  private:

@@ -119,8 +119,8 @@ Status Residency::build_rows() {
   return Status();
 }
 
-// Dense weights that stream, or (loose) those that are pinned and could, block by block in file order:
-// the first prediction of the order of use.
+// Dense weights that stream, or (loose) those that are pinned and could, block by block in file
+// order: the first prediction of the order of use.
 std::vector<TensorId> Residency::by_use(bool loose) const {
   std::vector<TensorId> found;
   for (uint32_t i = 0; i < layout_.homes.size(); ++i) {
@@ -341,7 +341,8 @@ void Residency::set_pool_bytes(uint64_t bytes) {
     const double most_bytes = static_cast<double>(pool->paged_bytes(pool->slots_max()));
     wanted_bytes += least_bytes + share * (most_bytes - least_bytes);
     const double fair_bytes = std::max(0.0, wanted_bytes - given_bytes);
-    uint32_t slots = std::max(least_slots(*pool), pool->slots_in(static_cast<uint64_t>(fair_bytes)));
+    const uint32_t fair_slots = pool->slots_in(static_cast<uint64_t>(fair_bytes));
+    uint32_t slots = std::max(least_slots(*pool), fair_slots);
     slots = grows ? std::max(slots, pool->slots()) : std::min(slots, pool->slots());
     pool->set_slots(slots);
     given_bytes += static_cast<double>(pool->paged_bytes(slots));

@@ -34,8 +34,8 @@ struct ResidencyStats {
   uint64_t dense_misses = 0;
 };
 
-// Memory of expert slots, and of dense weights that could stream, which is not given up: what it may
-// shrink to, and what the layout gave.
+// Memory of expert slots, and of dense weights that could stream, which is not given up: what it
+// may shrink to, and what the layout gave.
 struct CacheBytes {
   uint64_t least = 0;
   uint64_t now = 0;
@@ -44,9 +44,9 @@ struct CacheBytes {
 };
 
 // Carries out a layout: owns all weight memory and everything that fills it. After create() weight
-// memory never grows beyond the layout; expert slots, and then pinned dense weights where others stream
-// already, are given back and taken again when told to.
-// Confined to one thread at a time. The index and the device outlive it; all leases die before it.
+// memory never grows beyond the layout; expert slots, and then pinned dense weights where others
+// stream already, are given back and taken again when told to. Confined to one thread at a time.
+// The index and the device outlive it; all leases die before it.
 class Residency {
  public:
   static Result<std::unique_ptr<Residency>> create(const ModelIndex& index, Layout layout,
@@ -87,11 +87,11 @@ class Residency {
   Result<std::byte*> load_whole(TensorId tensor);
 
   CacheBytes cache_bytes() const;
-  // Shrinks or grows to `bytes` all in all, as far as whole slots, pages and weights allow and within
-  // least and most. Experts go first and come back last: each pool keeps what one token routes to, and
-  // the same share of its other slots. Leased and loading slots stay until they end; call
-  // give_back_ended() from time to time. Returns the dense weights that are pinned no longer, or again.
-  // REQUIRES: nothing of the ring is leased; load_pinned() was called.
+  // Shrinks or grows to `bytes` all in all, as far as whole slots, pages and weights allow and
+  // within least and most. Experts go first and come back last: each pool keeps what one token
+  // routes to, and the same share of its other slots. Leased and loading slots stay until they end;
+  // call give_back_ended() from time to time. Returns the dense weights that are pinned no longer,
+  // or again. REQUIRES: nothing of the ring is leased; load_pinned() was called.
   std::vector<TensorId> set_cache_bytes(uint64_t bytes);
   void give_back_ended();
 

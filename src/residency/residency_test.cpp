@@ -477,14 +477,15 @@ TEST_F(CacheBytesTest, SmallStepsArriveEverywhere) {
   }
 }
 
-// Ten dense weights of 18 to 36 pages, of which the fourth streams and the last has to stay, and a norm.
+// Ten dense weights of 18 to 36 pages, of which the fourth streams and the last has to stay, and a
+// norm.
 class LooseWeightsTest : public testing::Test {
  protected:
   static constexpr uint32_t kWeights = 10;
 
   LooseWeightsTest() : model_({dense()}) {
     Layout layout;
-    for (uint32_t i = 0; i < kWeights; ++i) layout.homes.push_back({.home = Home::pinned, .piece_rows = 64});
+    layout.homes.resize(kWeights, {.home = Home::pinned, .piece_rows = 64});
     layout.homes[3].home = Home::stream;
     layout.homes[kWeights - 1].piece_rows = 0;
     layout.homes.push_back({.home = Home::pinned});
@@ -526,10 +527,11 @@ class LooseWeightsTest : public testing::Test {
         const Residency::Piece piece = residency_->piece(TensorId{i}, number);
         const Result<DenseRing::PieceLease> lease = residency_->ring().acquire(piece.index);
         ASSERT_TRUE(lease.ok());
-        ASSERT_TRUE(model_.matches(lease->data(),
-                                   {tensor.shard, tensor.offset + static_cast<uint64_t>(piece.first_row) * 1000,
-                                    static_cast<uint64_t>(piece.rows) * 1000}))
-            << i << ", " << number;
+        const FileRange range{
+            .shard = tensor.shard,
+            .offset = tensor.offset + static_cast<uint64_t>(piece.first_row) * 1000,
+            .bytes = static_cast<uint64_t>(piece.rows) * 1000};
+        ASSERT_TRUE(model_.matches(lease->data(), range)) << i << ", " << number;
       }
     }
     const TensorInfo& norm = model_.index().tensors()[kWeights];

@@ -56,8 +56,8 @@ class SlicePool final : public LoadSink {
   uint32_t slots() const { return table_.capacity(); }
   // All slots: what the pool poses with, as leases may be on slots that are given up.
   uint32_t slots_max() const { return table_.slot_count(); }
-  // Gives slots up, or takes them back, to have the first `slots`. Never blocks: memory of slots that
-  // are leased or loading follows with give_back_ended(). Growing takes the pages before they
+  // Gives slots up, or takes them back, to have the first `slots`. Never blocks: memory of slots
+  // that are leased or loading follows with give_back_ended(). Growing takes the pages before they
   // are used; without memory for them it stays as it is. REQUIRES: 0 < slots <= slots_max().
   void set_slots(uint32_t slots);
   void give_back_ended();

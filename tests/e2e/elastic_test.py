@@ -19,7 +19,7 @@ HOG_BYTES = LIMIT // 2
 HOG_SECONDS = 1.5
 FOLLOWED_SECONDS = 2  # behind the hog's last page
 # More than 400 MiB of weights, so that `auto` streams in this group; 4 of 32 experts a token.
-DENSE = ("--arch llama --layers 12 --embd 2048 --ff 6144 --heads 16 --kv-heads 4 --vocab 4096 "
+DENSE = ("--arch llama --layers 16 --embd 2048 --ff 6144 --heads 16 --kv-heads 4 --vocab 4096 "
          "--quant q4_k_m").split()
 EXPERTS = ("--arch qwen3moe --layers 8 --embd 1024 --heads 8 --kv-heads 2 --head-dim 64 --experts 32 "
          "--used 4 --expert-ff 1024 --vocab 4096 --quant q4_k").split()

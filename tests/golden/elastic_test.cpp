@@ -14,8 +14,8 @@ namespace {
 
 constexpr unsigned kSeconds = 300;
 
-// Changes its mind at every third product or so, to any size from the least to the most, or a little
-// more or less than what is there.
+// Changes its mind at every third product or so, to any size from the least to the most, or a
+// little more or less than what is there.
 class RestlessSizer final : public CacheSizer {
  public:
   explicit RestlessSizer(uint32_t seed) : generator_(seed) {}
@@ -81,10 +81,12 @@ TEST(Elastic, TwoThreadsAndAWholePromptAtOnce) {
 // Dense weights that stream for a while; small ones, so that pages of neighbours are mixed.
 TEST(Elastic, DenseWeights) {
   const std::string model = testing::TempDir() + "hypura-elastic-dense.gguf";
-  for (const char* shape : {"--arch llama --layers 4 --embd 512 --ff 1024 --heads 8 --kv-heads 4",
-                            "--arch qwen3 --layers 3 --embd 1024 --ff 3072 --heads 16 --kv-heads 8"}) {
-    const std::string command = fmt::format("{} {} --vocab 2048 --quant q4_k_m --out {} > {}.log 2>&1",
-                                            HYPURA_MAKE_MODEL, shape, model, model);
+  for (const char* shape :
+       {"--arch llama --layers 4 --embd 512 --ff 1024 --heads 8 --kv-heads 4",
+        "--arch qwen3 --layers 3 --embd 1024 --ff 3072 --heads 16 --kv-heads 8"}) {
+    const std::string command =
+        fmt::format("{} {} --vocab 2048 --quant q4_k_m --out {} > {}.log 2>&1", HYPURA_MAKE_MODEL,
+                    shape, model, model);
     ASSERT_EQ(std::system(command.c_str()), 0) << command;
     expect_equal({.model = model, .prompt_tokens = 81}, {0.3, 0.6, 0.9});
     expect_equal({.model = model, .prompt_tokens = 81, .threads = 2, .sequences = 2}, {0.7});
@@ -103,8 +105,8 @@ TEST(Elastic, PackedPools) {
   const std::string model = testing::TempDir() + "hypura-elastic.gguf";
   for (const char* quant : {"IQ4_NL", "MXFP4"}) {
     const std::string command = fmt::format(
-        "{} --arch qwen3moe --layers 3 --embd 288 --heads 4 --kv-heads 2 --head-dim 64 --experts 16 "
-        "--used 3 --expert-ff 256 --vocab 1024 --quant {} --out {} > {}.log 2>&1",
+        "{} --arch qwen3moe --layers 3 --embd 288 --heads 4 --kv-heads 2 --head-dim 64 "
+        "--experts 16 --used 3 --expert-ff 256 --vocab 1024 --quant {} --out {} > {}.log 2>&1",
         HYPURA_MAKE_MODEL, quant, model, model);
     ASSERT_EQ(std::system(command.c_str()), 0) << command;
     expect_equal({.model = model, .prompt_tokens = 81}, {0.9, 1.2});
