@@ -19,8 +19,8 @@ HOG_BYTES = LIMIT // 2
 HOG_SECONDS = 1.5
 FOLLOWED_SECONDS = 2  # behind the hog's last page
 # More than 400 MiB of weights, so that `auto` streams in this group; 4 of 32 experts a token.
-DENSE = ("--arch llama --layers 16 --embd 2048 --ff 6144 --heads 16 --kv-heads 4 --vocab 4096 "
-         "--quant q4_k_m").split()
+DENSE = ("--arch llama --layers 20 --embd 2048 --ff 6144 --heads 16 --kv-heads 1 --head-dim 64 "
+         "--vocab 4096 --quant q4_k_m").split()
 EXPERTS = ("--arch qwen3moe --layers 8 --embd 1024 --heads 8 --kv-heads 2 --head-dim 64 --experts 32 "
          "--used 4 --expert-ff 1024 --vocab 4096 --quant q4_k").split()
 RUN = ["-p", support.PROMPT, "--temp", 0, "-t", 1, "--ctx", 8192, "--ignore-eos"]
@@ -174,6 +174,7 @@ class Elastic(support.TestCase):
         self.assertTrue(hog.wait_until_full(), "the hog was killed")
         full = time.monotonic()
         time.sleep(FOLLOWED_SECONDS)
+        self.assertIsNone(process.poll(), "killed")
         self.assertLess(own_bytes(process.pid), LIMIT - HOG_BYTES)
         self.assertLess(self.group.usage(), 0.98 * LIMIT)
         return hog, full
