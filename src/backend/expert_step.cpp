@@ -40,9 +40,9 @@ int64_t group_rows_max(const ggml_tensor* node) { return node->src[2]->ne[1]; }
 // The pool, posing as the expert tensor.
 void point_to_pool(ggml_tensor* shadow, const PooledTensor& pooled) {
   shadow->data = pooled.pool->base(pooled.source);
-  shadow->ne[2] = pooled.pool->slots();
+  shadow->ne[2] = pooled.pool->slots_max();
   shadow->nb[2] = pooled.pool->stride();
-  shadow->nb[3] = shadow->nb[2] * pooled.pool->slots();
+  shadow->nb[3] = shadow->nb[2] * pooled.pool->slots_max();
 }
 
 }  // namespace

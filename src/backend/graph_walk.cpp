@@ -33,7 +33,7 @@ std::unique_ptr<ExpertPredictor> make_predictor(const PrefetchOptions& options,
 
 }  // namespace
 
-GraphWalk::GraphWalk(const StreamedModel& model, Residency& residency,
+GraphWalk::GraphWalk(StreamedModel& model, Residency& residency,
                      const PrefetchOptions& prefetch)
     : model_(&model),
       residency_(residency),
@@ -79,6 +79,10 @@ Status GraphWalk::visit(int i) {
   if ((node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) return Status();
   if (tap_.wants(node)) {
     if (Status status = record_routing(i); !status.ok()) return status;
+  }
+  const bool product = node->op == GGML_OP_MUL_MAT || node->op == GGML_OP_MUL_MAT_ID;
+  if (product && sizer_ != nullptr && sizer_->due()) {
+    if (Status status = resize_caches(i); !status.ok()) return status;
   }
 
   int position = -1;
@@ -135,6 +139,20 @@ Status GraphWalk::keep_reading(int i) {
     unwatched_work_ = 0;
   }
   unwatched_work_ += work;
+  return Status();
+}
+
+// Between layers, as a token may take longer than others can wait for memory. What is pending goes
+// first, so that its leases hold nothing up.
+Status GraphWalk::resize_caches(int i) {
+  residency_.give_back_ended();
+  const std::optional<uint64_t> bytes = sizer_->decide(residency_.cache_bytes());
+  if (!bytes) return Status();
+  if (Status status = runner_.flush(i); !status.ok()) return status;
+  const auto start = std::chrono::steady_clock::now();
+  for (const TensorId moved : residency_.set_cache_bytes(*bytes)) model_->follow_home(moved);
+  const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - start;
+  sizer_->on_changed(residency_.cache_bytes(), static_cast<uint64_t>(took.count()));
   return Status();
 }
 

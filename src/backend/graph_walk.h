@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "backend/cache_sizer.h"
 #include "backend/expert_prefetch.h"
 #include "backend/expert_step.h"
 #include "backend/node_runner.h"
@@ -38,12 +39,15 @@ struct WalkStats {
 // Used under one lock; see StreamedModel::compute.
 class GraphWalk {
  public:
-  GraphWalk(const StreamedModel& model, Residency& residency, const PrefetchOptions& prefetch);
+  GraphWalk(StreamedModel& model, Residency& residency, const PrefetchOptions& prefetch);
 
   ggml_status run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute);
 
   // Who is told of every routing; nullptr for nobody.
   void set_recorder(RoutingRecorder* recorder) { tap_.set(recorder); }
+
+  // Who says how much memory expert slots have; nullptr: always all.
+  void set_cache_sizer(CacheSizer* sizer) { sizer_ = sizer; }
 
   // Why the last run() failed, if it was not the CPU backend that did.
   const Status& error() const { return error_; }
@@ -57,14 +61,16 @@ class GraphWalk {
   Status visit_single_piece(int i, TensorId tensor);
   Status visit_whole(int i, int position, const Weight& weight);
   Status keep_reading(int i);
+  Status resize_caches(int i);
 
-  const StreamedModel* model_;
+  StreamedModel* model_;
   Residency& residency_;
   NodeRunner runner_;
   ExpertPrefetch prefetch_;
   ExpertStep experts_;
   RowStep rows_;
   RoutingTap tap_;
+  CacheSizer* sizer_ = nullptr;
   std::vector<DenseRing::PieceLease> pieces_;  // in use by the pending run
   uint64_t unwatched_work_ = 0;  // since the drive was looked after
   ggml_cgraph* graph_ = nullptr;

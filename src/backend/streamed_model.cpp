@@ -162,6 +162,14 @@ void StreamedModel::attach(std::unique_ptr<Residency> residency,
   walk_ = std::make_unique<GraphWalk>(*this, *residency_, prefetch);
 }
 
+void StreamedModel::follow_home(TensorId id) {
+  std::byte* pinned = residency_->pinned(id);
+  for (size_t i = 0; i < weights_.size(); ++i) {
+    if (weights_[i]->id != id) continue;
+    tensors_[i]->data = pinned != nullptr ? pinned : weights_[i]->reserved;
+  }
+}
+
 PrefetchStats StreamedModel::prefetch_stats() const {
   return walk_ == nullptr ? PrefetchStats() : walk_->prefetch_stats();
 }
@@ -170,6 +178,12 @@ void StreamedModel::set_recorder(RoutingRecorder* recorder) {
   const std::lock_guard lock(compute_mutex_);
   HYPURA_CHECK(walk_ != nullptr);
   walk_->set_recorder(recorder);
+}
+
+void StreamedModel::set_cache_sizer(CacheSizer* sizer) {
+  const std::lock_guard lock(compute_mutex_);
+  HYPURA_CHECK(walk_ != nullptr);
+  walk_->set_cache_sizer(sizer);
 }
 
 ggml_status StreamedModel::compute(ggml_backend_t backend, ggml_cgraph* graph,

@@ -71,9 +71,13 @@ class StreamedModel {
   // and pinned tensors are loaded.
   void attach(std::unique_ptr<Residency> residency, const PrefetchOptions& prefetch);
   Residency* residency() { return residency_.get(); }
+  // For the walk: the tensors of a weight that residency moved lie where it is pinned, or nowhere.
+  void follow_home(TensorId id);
 
   // Who is told of every routing from here on; nullptr for nobody. REQUIRES: attached.
   void set_recorder(RoutingRecorder* recorder);
+  // Who says how much memory expert slots have. Outlives the model. REQUIRES: attached.
+  void set_cache_sizer(CacheSizer* sizer);
 
   ggml_status compute(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute);
   void read_weight(const Weight& weight, uint64_t offset, std::byte* destination, uint64_t bytes);

@@ -11,18 +11,26 @@
 namespace hypura {
 
 // free -> loading -> ready, loading -> failed. A failed slot is as good as a free one. A ready slot
-// with pins is not evicted; a loading slot never is.
+// with pins is not evicted; a loading slot never is. The capacity may shrink and grow: slots at or
+// above it are used up (their pins and loads end) and not given out again.
 enum class SlotState : uint8_t { free, loading, ready, failed };
 
-// Which slice is in which slot, and who may go. Holds no memory and does no I/O.
-// Invariants: a key is in at most one slot; slot_of_[key] and slots_[slot].key agree; the policy
-// ranks exactly the loading and ready slots.
+// Which slice is in which slot, and who may go. Holds no memory and does no I/O. Invariants: a key
+// is in at most one slot; slot_of_[key] and slots_[slot].key agree; the policy ranks exactly the
+// loading and ready slots; at or above the capacity, no slot is ready without pins.
 class SlotTable {
  public:
   // Keys are 0 .. key_count - 1. REQUIRES: slot_count > 0.
   SlotTable(uint32_t key_count, uint32_t slot_count, std::unique_ptr<EvictionPolicy> policy);
 
   uint32_t slot_count() const { return static_cast<uint32_t>(slots_.size()); }
+  // Slots that loads may take: all at first, then the first so many.
+  uint32_t capacity() const { return capacity_; }
+  // Evicts what lies above at once, but for loading and pinned slots, which follow when they may.
+  // REQUIRES: 0 < capacity <= slot_count().
+  void set_capacity(uint32_t capacity);
+  // The first so many slots have all that is held: the capacity, or more while slots above it end.
+  uint32_t slots_held() const;
   // The slot that holds `key` or is loading it. REQUIRES: key < key_count.
   std::optional<SlotId> find(SliceId key) const;
   // A load would evict nothing.
@@ -53,10 +61,14 @@ class SlotTable {
   };
 
   std::optional<SlotId> take_slot();
+  void evict(uint32_t slot);
+  // The slot lost its last pin or ended its load: at or above the capacity it goes.
+  void settle(uint32_t slot);
 
   std::vector<Slot> slots_;
   std::vector<uint32_t> slot_of_;  // by key
-  std::vector<uint32_t> empty_;    // free and failed slots
+  std::vector<uint32_t> empty_;    // free and failed slots below the capacity
+  uint32_t capacity_;
   std::unique_ptr<EvictionPolicy> policy_;
 };
 

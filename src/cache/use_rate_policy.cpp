@@ -77,7 +77,10 @@ class UseRatePolicy final : public EvictionPolicy {
     ranking_.set(slot, rate(key));
   }
 
-  void on_remove(SlotId slot) override { ranking_.remove(slot); }
+  void on_remove(SlotId slot) override {
+    evicts_ = true;  // a table of all keys lost slots
+    ranking_.remove(slot);
+  }
 
   std::optional<SlotId> first_victim() const override {
     if (!ranked_) rank();
@@ -101,7 +104,7 @@ class UseRatePolicy final : public EvictionPolicy {
   DecayingCounts slow_;
   double quick_share_ = 0.5;  // of the mixture
   double unlearning_;
-  bool evicts_;                // slots for all keys: nothing to learn for
+  bool evicts_;                // slots for all keys: nothing to learn for until one goes
   std::vector<SliceId> keys_;  // by slot
   // Scores are of the latest use only where ranked_.
   mutable ScoreRanking<double> ranking_;

@@ -154,5 +154,14 @@ TEST(UseRatePolicy, RemembersAKeyWithoutASlot) {
   EXPECT_EQ(victims(*policy), (std::vector<uint32_t>{1, 0}));
 }
 
+TEST(UseRatePolicy, LearnsFromTheFirstRemovalOn) {
+  const std::unique_ptr<EvictionPolicy> policy = make_use_rate_policy(3, 3);
+  for (uint32_t i = 0; i < 3; ++i) policy->on_insert({i}, SliceId{i});
+  policy->on_remove({2});  // there were slots for all keys
+  for (int i = 0; i < 10; ++i) policy->on_use(SliceId{0}, SlotId{0});
+  policy->on_use(SliceId{1}, SlotId{1});
+  EXPECT_EQ(policy->first_victim(), SlotId{1});
+}
+
 }  // namespace
 }  // namespace hypura

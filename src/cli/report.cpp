@@ -120,6 +120,29 @@ void add_prediction(Json& json, const RunReport& report, const Derived& derived)
   json["predicted_prefill_tps"] = known(prediction.prompt_tps.middle);
 }
 
+// Null where the budget does not follow the machine's memory.
+Json elastic_json(const std::optional<ElasticStats>& elastic) {
+  if (!elastic) return nullptr;
+  return {
+      {"given_back_bytes", elastic->given_back_bytes},
+      {"taken_back_bytes", elastic->taken_back_bytes},
+      {"cache_bytes_most", elastic->cache_most},
+      {"cache_bytes_least", elastic->cache_least},
+      {"cache_bytes_last", elastic->cache_last},
+      {"steps", elastic->steps},
+      {"longest_step_seconds", static_cast<double>(elastic->longest_step_ns) * 1e-9},
+      {"looks", elastic->looks},
+      {"look_seconds", static_cast<double>(elastic->look_ns) * 1e-9},
+  };
+}
+
+std::string elastic_text(const std::optional<ElasticStats>& elastic) {
+  if (!elastic || elastic->steps == 0) return std::string();
+  return fmt::format("; gave back {} to others, took back {}",
+                     format_bytes(elastic->given_back_bytes),
+                     format_bytes(elastic->taken_back_bytes));
+}
+
 std::string experts_text(const ModelInfo& info) {
   if (info.expert_count == 0) return std::string();
   return fmt::format(", {} of {} experts a token", info.expert_used_count, info.expert_count);
@@ -206,6 +229,7 @@ std::string summary_text(const Engine& engine, const RunReport& report) {
     text += fmt::format("; draft {:.0f} % of {} accepted",
                         percent(answer.draft.accepted, answer.draft.drafted), answer.draft.drafted);
   }
+  text += elastic_text(report.finished.elastic);
   if (report.prediction.has_value()) {
     const Range& decode = report.prediction->decode_tps;
     text += fmt::format("; predicted {:.1f} tok/s ({:.1f} to {:.1f})", decode.middle, decode.low,
@@ -250,6 +274,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
   json["decode"] = decode_json(report, derived.expert_uses > 0);
   json["io_gbps"] = rate(static_cast<double>(derived.bytes_read) * 1e-9, derived.seconds);
   add_prediction(json, report, derived);
+  json["elastic"] = elastic_json(report.finished.elastic);
   json["rss_peak_bytes"] = peak_resident_bytes();
   json["process_base_bytes"] = plan.process_base_bytes;
   json["budgets"] = {

@@ -453,7 +453,26 @@ Status Engine::place_weights() {
   if (Status status = (*residency)->load_pinned(options_.progress); !status.ok()) return status;
   streamed_model_->attach(*std::move(residency), {.predictor = predictor_of(options_.prefetch),
                                                   .coactivation = coactivation_.get()});
+  watch_memory();
   return Status();
+}
+
+// An automatic budget goes on to be what the machine has. One that was asked for is a promise, in
+// both directions. The KV cache was allocated for the whole context, so nothing else grows.
+void Engine::watch_memory() {
+  CacheSizer* sizer = options_.cache_sizer;
+  const CacheBytes cache = streamed_model_->residency()->cache_bytes();
+  if (sizer == nullptr && !options_.ram_budget.is_explicit() && cache.least < cache.most) {
+    const uint64_t promised_bytes = plan_.budget_bytes + plan_.process_base_bytes;
+    watch_ = std::make_unique<MemoryWatch>(
+        ElasticMemory{.promised_bytes = promised_bytes,
+                      .reserve_bytes = saturating_subtract(available_bytes_, promised_bytes),
+                      .cache_least = cache.least,
+                      .cache_most = cache.most},
+        cache);
+    sizer = watch_.get();
+  }
+  streamed_model_->set_cache_sizer(sizer);
 }
 
 Status Engine::make_context() {
@@ -526,6 +545,7 @@ EngineStats Engine::stats() const {
   stats.prefetch = streamed_model_->prefetch_stats();
   stats.direct_io = streamed_model_->residency()->reader().direct();
   stats.device = device_->name();
+  if (watch_ != nullptr) stats.elastic = watch_->stats();
   return stats;
 }
 

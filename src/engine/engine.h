@@ -15,6 +15,7 @@
 #include "common.h"
 #include "engine/context_size.h"
 #include "engine/draft_model.h"
+#include "engine/memory_watch.h"
 #include "io/block_device.h"
 #include "llama-cpp.h"
 #include "model/model_index.h"
@@ -51,6 +52,9 @@ struct EngineOptions {
   // Set from anywhere, also a signal handler, to end loading or computing early. Outlives the
   // engine; may be null.
   const std::atomic<bool>* stop = nullptr;
+  // Who sizes the caches of a streamed model, in place of the machine's memory and whatever the
+  // budget. Outlives the engine; may be null. For tests.
+  CacheSizer* cache_sizer = nullptr;
   // Where weights are read from; the machine's best if null. For tests.
   std::function<std::unique_ptr<BlockDevice>()> make_device;
 };
@@ -87,6 +91,8 @@ struct EngineStats {
   PrefetchStats prefetch;
   bool direct_io = false;
   std::string device;  // block device's name, empty if resident
+  // Where an automatic budget follows the machine's memory.
+  std::optional<ElasticStats> elastic;
 };
 
 // One model, opened and ready: the composition of index, placement, residency, backend and
@@ -151,6 +157,7 @@ class Engine {
   void share_threads();
   std::string draft_text() const;
   void make_coactivation();
+  void watch_memory();
   uint64_t process_base(const ContextSize& size) const;
   Status finish(int code, const char* what);
 
@@ -165,6 +172,7 @@ class Engine {
   std::unique_ptr<ModelIndex> index_;
   std::unique_ptr<BlockDevice> device_;
   std::unique_ptr<Coactivation> coactivation_;
+  std::unique_ptr<MemoryWatch> watch_;
   std::unique_ptr<StreamedModel> streamed_model_;
   llama_model_ptr model_;
   std::vector<llama_adapter_lora_ptr> adapters_;

@@ -19,7 +19,9 @@ enum class Home : uint8_t {
 
 struct TensorHome {
   Home home = Home::unused;
-  int64_t piece_rows = 0;  // stream: rows of ne[1] a piece holds; the last may hold fewer
+  // stream: rows of ne[1] a piece holds; the last may hold fewer. pinned: the same, should it come
+  // to stream after all; 0 if it has to stay.
+  int64_t piece_rows = 0;
   uint32_t pool = 0;       // experts: index into Layout::pools
   uint32_t row_slots = 0;  // rows, or stream: cached rows for look-ups; 0 if nobody looks any up
 };

@@ -276,7 +276,10 @@ uint64_t Placer::pin_share(Layout& layout, uint32_t share) const {
     const uint64_t with_it = pinned_bytes + info(id).bytes;
     if (with_it > dense_bytes / kShares * share + dense_bytes % kShares * share / kShares) continue;
     pinned_bytes = with_it;
-    layout.homes[id.value] = {.home = Home::pinned};
+    // Cut into pieces all the same, should its memory be wanted: but not where rows are looked up,
+    // too.
+    TensorHome& home = layout.homes[id.value];
+    home = {.home = Home::pinned, .piece_rows = home.row_slots > 0 ? 0 : home.piece_rows};
   }
   return pinned_bytes;
 }

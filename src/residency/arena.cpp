@@ -42,6 +42,17 @@ bool make_present(std::span<std::byte> memory) {
   return true;
 }
 
+void give_back(std::span<std::byte> memory) {
+  if (memory.empty()) return;
+#ifdef __APPLE__
+  const int advice = MADV_FREE_REUSABLE;
+#else
+  const int advice = MADV_DONTNEED;
+#endif
+  // A system that does not take them leaves them to us.
+  static_cast<void>(madvise(memory.data(), memory.size(), advice));
+}
+
 void prefer_huge_pages(std::span<std::byte> memory) {
 #ifdef MADV_HUGEPAGE
   const uintptr_t begin = reinterpret_cast<uintptr_t>(memory.data());
@@ -75,8 +86,17 @@ Result<Arena> Arena::create(uint64_t bytes, Present present) {
   return arena;
 }
 
+uint64_t Arena::page_bytes() const { return bytes_ >= kHugePage ? kHugePage : kPage; }
+
 Arena::~Arena() {
   if (data_ != nullptr) munmap(data_, bytes_);
+}
+
+std::span<std::byte> Arena::whole_pages(std::span<std::byte> part) const {
+  const uint64_t first = static_cast<uint64_t>(part.data() - data_);
+  const uint64_t begin = round_up(first, page_bytes());
+  const uint64_t end = round_down(first + part.size(), page_bytes());
+  return begin < end ? std::span<std::byte>(data_ + begin, end - begin) : std::span<std::byte>();
 }
 
 void Arena::swap(Arena& other) noexcept {

@@ -12,6 +12,10 @@ namespace hypura {
 // is no memory for it.
 bool make_present(std::span<std::byte> memory);
 
+// Returns the pages of a mapping to the system; what they held is lost, and touching them takes new
+// ones. REQUIRES: begins and ends at whole pages, or with the mapping.
+void give_back(std::span<std::byte> memory);
+
 // Asks for 2 MiB pages where the system gives them to those who ask. Has an effect on pages that
 // are not present yet.
 void prefer_huge_pages(std::span<std::byte> memory);
@@ -39,6 +43,11 @@ class Arena {
   std::byte* data() const { return data_; }
   uint64_t bytes() const { return bytes_; }
   std::span<std::byte> memory() const { return {data_, bytes_}; }
+  // What is best given back and taken in multiples of: a part of a huge page would stay until the
+  // system finds time to split it.
+  uint64_t page_bytes() const;
+  // The multiples of them that lie wholly in `part`, which is a part of memory().
+  std::span<std::byte> whole_pages(std::span<std::byte> part) const;
 
  private:
   void swap(Arena& other) noexcept;

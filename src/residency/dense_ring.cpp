@@ -8,18 +8,19 @@
 namespace hypura {
 
 Result<std::unique_ptr<DenseRing>> DenseRing::create(Reader& reader, std::vector<FileRange> pieces,
-                                                     uint32_t slots, uint64_t slot_bytes) {
+                                                     uint32_t slots, uint64_t slot_bytes,
+                                                     uint32_t spare) {
   HYPURA_CHECK(slots >= 2);
-  HYPURA_CHECK(!pieces.empty());
+  HYPURA_CHECK(pieces.size() > spare);
   for (const FileRange& piece : pieces) HYPURA_CHECK(widened_bytes(piece.bytes) <= slot_bytes);
   Result<Arena> memory = Arena::create(slots * slot_bytes);
   if (!memory.ok()) return memory.status();
   return std::unique_ptr<DenseRing>(
-      new DenseRing(reader, std::move(pieces), *std::move(memory), slots, slot_bytes));
+      new DenseRing(reader, std::move(pieces), *std::move(memory), slots, slot_bytes, spare));
 }
 
 DenseRing::DenseRing(Reader& reader, std::vector<FileRange> pieces, Arena memory, uint32_t slots,
-                     uint64_t slot_bytes)
+                     uint64_t slot_bytes, uint32_t spare)
     : reader_(reader),
       pieces_(std::move(pieces)),
       next_(pieces_.size()),
@@ -28,9 +29,8 @@ DenseRing::DenseRing(Reader& reader, std::vector<FileRange> pieces, Arena memory
       slots_(slots),
       window_(slots),
       sink_(reader.add_sink(*this)) {
-  for (uint32_t piece = 0; piece < pieces_.size(); ++piece) {
-    next_[piece] = (piece + 1) % static_cast<uint32_t>(pieces_.size());
-  }
+  const uint32_t predicted = static_cast<uint32_t>(pieces_.size()) - spare;
+  for (uint32_t piece = 0; piece < pieces_.size(); ++piece) next_[piece] = (piece + 1) % predicted;
   free_.reserve(slots);
   for (uint32_t slot = slots; slot > 0; --slot) free_.push_back(slot - 1);
 }
@@ -77,6 +77,13 @@ Result<DenseRing::PieceLease> DenseRing::acquire(uint32_t piece) {
   }
   ++leased_;
   return PieceLease(*this, slot);
+}
+
+void DenseRing::expect(uint32_t first, uint32_t count, uint32_t after) {
+  if (next_[after] == first) return;  // still expected from last time
+  for (uint32_t piece = first; piece + 1 < first + count; ++piece) next_[piece] = piece + 1;
+  next_[first + count - 1] = next_[after];
+  next_[after] = first;
 }
 
 std::byte* DenseRing::borrow_memory(uint64_t bytes) {

@@ -56,16 +56,20 @@ class DenseRing final : public LoadSink {
     uint32_t slot_ = 0;
   };
 
-  // `pieces` in the first order to predict. REQUIRES: slots >= 2, pieces not empty, every piece
-  // fits slot_bytes when widened.
+  // `pieces` in the first order to predict; behind them `spare` ones, which are not predicted
+  // before they are expected. REQUIRES: slots >= 2, not all pieces spare, every piece fits
+  // slot_bytes when widened.
   static Result<std::unique_ptr<DenseRing>> create(Reader& reader, std::vector<FileRange> pieces,
-                                                   uint32_t slots, uint64_t slot_bytes);
+                                                   uint32_t slots, uint64_t slot_bytes,
+                                                   uint32_t spare = 0);
   ~DenseRing() override;  // waits for reads into its memory
 
   // Whether the next acquire of `piece` would not wait.
   bool ready(uint32_t piece) const;
   // The piece, once its bytes are there. REQUIRES: fewer than slots() - 1 pieces are leased.
   Result<PieceLease> acquire(uint32_t piece);
+  // Pieces first .. first + count - 1 will be used behind `after`.
+  void expect(uint32_t first, uint32_t count, uint32_t after);
   uint32_t leased() const { return leased_; }
   uint32_t slots() const { return static_cast<uint32_t>(slots_.size()); }
 
@@ -87,7 +91,7 @@ class DenseRing final : public LoadSink {
   };
 
   DenseRing(Reader& reader, std::vector<FileRange> pieces, Arena memory, uint32_t slots,
-            uint64_t slot_bytes);
+            uint64_t slot_bytes, uint32_t spare);
 
   void release(uint32_t slot);
   void on_loaded(uint32_t slot, const Status& status) override;

@@ -121,37 +121,48 @@ Status Residency::build_rows() {
   return Status();
 }
 
-Status Residency::build_ring() {
-  std::vector<TensorId> streamed;
+// Dense weights that stream, or (loose) those that are pinned and could, block by block in file
+// order: the first prediction of the order of use.
+std::vector<TensorId> Residency::by_use(bool loose) const {
+  std::vector<TensorId> found;
   for (uint32_t i = 0; i < layout_.homes.size(); ++i) {
-    if (layout_.homes[i].home == Home::stream) streamed.push_back(TensorId{i});
+    const TensorHome& home = layout_.homes[i];
+    const bool is_loose = home.home == Home::pinned && home.piece_rows > 0;
+    if (loose ? is_loose : home.home == Home::stream) found.push_back(TensorId{i});
   }
-  if (streamed.empty()) return Status();
-  // The first prediction: block by block, in file order.
-  std::sort(streamed.begin(), streamed.end(), [&](TensorId a, TensorId b) {
-    const TensorInfo& left = index_.tensor(a);
-    const TensorInfo& right = index_.tensor(b);
-    const auto layer = [](const TensorInfo& tensor) {
-      return tensor.layer < 0 ? INT32_MAX : tensor.layer;
-    };
-    return std::tuple(layer(left), left.shard, left.offset) <
-           std::tuple(layer(right), right.shard, right.offset);
-  });
+  std::sort(found.begin(), found.end(), [&](TensorId a, TensorId b) { return used_before(a, b); });
+  return found;
+}
 
+bool Residency::used_before(TensorId a, TensorId b) const {
+  const auto order = [&](TensorId id) {
+    const TensorInfo& tensor = index_.tensor(id);
+    return std::tuple(tensor.layer < 0 ? INT32_MAX : tensor.layer, tensor.shard, tensor.offset);
+  };
+  return order(a) < order(b);
+}
+
+Status Residency::build_ring() {
+  const std::vector<TensorId> streamed = by_use(false);
+  if (streamed.empty()) return Status();
   std::vector<FileRange> pieces;
-  for (const TensorId id : streamed) {
+  const auto add_pieces = [&](TensorId id) {
     const TensorInfo& tensor = index_.tensor(id);
     first_piece_[id.value] = static_cast<uint32_t>(pieces.size());
     for (uint32_t number = 0; number < piece_count(id); ++number) {
       const Piece piece = this->piece(id, number);
-      pieces.push_back(
-          {.shard = tensor.shard,
-           .offset = tensor.offset + static_cast<uint64_t>(piece.first_row) * row_bytes(tensor),
-           .bytes = static_cast<uint64_t>(piece.rows) * row_bytes(tensor)});
+      pieces.push_back({.shard = tensor.shard,
+                        .offset = tensor.offset +
+                                  static_cast<uint64_t>(piece.first_row) * row_bytes(tensor),
+                        .bytes = static_cast<uint64_t>(piece.rows) * row_bytes(tensor)});
     }
-  }
+  };
+  for (const TensorId id : streamed) add_pieces(id);
+  const size_t predicted = pieces.size();
+  for (const TensorId id : by_use(true)) add_pieces(id);
+  const uint32_t spare = static_cast<uint32_t>(pieces.size() - predicted);
   Result<std::unique_ptr<DenseRing>> ring = DenseRing::create(
-      reader_, std::move(pieces), layout_.ring_slots, layout_.ring_slot_bytes);
+      reader_, std::move(pieces), layout_.ring_slots, layout_.ring_slot_bytes, spare);
   if (!ring.ok()) return ring.status();
   ring_ = *std::move(ring);
   return Status();
@@ -212,7 +223,34 @@ Status Residency::load_pinned(const std::function<bool(uint64_t, uint64_t)>& pro
   pinned_bytes_read_ = reader_.stats().bytes_delivered;
   if (!sink.error.ok()) return sink.error;
   if (cancelled) return Status(StatusCode::interrupted, "interrupted while reading the model");
+  find_loose_weights();
   return Status();
+}
+
+// Routers are small, and guesses need them.
+void Residency::find_loose_weights() {
+  if (ring_ == nullptr) return;
+  std::vector<DenseWeight> weights;
+  const auto add = [&](TensorId id, bool streamed, std::span<std::byte> pages) {
+    weights.push_back({.id = id,
+                       .first_piece = first_piece_[id.value],
+                       .pieces = piece_count(id),
+                       .streamed = streamed,
+                       .data = pinned_[id.value],
+                       .range = range_of(index_.tensor(id)),
+                       .pages = pages});
+  };
+  for (const TensorId id : by_use(true)) {
+    const std::span<std::byte> pages = pinned_memory_.whole_pages(
+        {pinned_[id.value], static_cast<size_t>(index_.tensor(id).bytes)});
+    if (!pages.empty() && index_.tensor(id).role != TensorRole::router) add(id, false, pages);
+  }
+  if (weights.empty()) return;
+  for (const TensorId id : by_use(false)) add(id, true, {});
+  std::sort(weights.begin(), weights.end(), [&](const DenseWeight& a, const DenseWeight& b) {
+    return used_before(a.id, b.id);
+  });
+  loose_ = std::make_unique<LooseWeights>(reader_, *ring_, std::move(weights));
 }
 
 uint32_t Residency::piece_count(TensorId tensor) const {
@@ -242,6 +280,83 @@ Result<std::byte*> Residency::load_whole(TensorId tensor) {
   }
   if (Status status = reader_.read_now(range, memory); !status.ok()) return status;
   return memory + reader_.lead(range);
+}
+
+// What one token routes to: with less, a slot would be overwritten before it is used again.
+uint32_t Residency::least_slots(const SlicePool& pool) const {
+  const uint64_t used = std::max<uint64_t>(1, index_.info().expert_used_count);
+  return static_cast<uint32_t>(std::min<uint64_t>(used, pool.slots_max()));
+}
+
+CacheBytes Residency::cache_bytes() const {
+  CacheBytes bytes;
+  for (const auto& pool : pools_) {
+    bytes.least += pool->paged_bytes(least_slots(*pool));
+    bytes.now += pool->paged_bytes(pool->slots());
+    bytes.most += pool->paged_bytes(pool->slots_max());
+    bytes.step = std::max(bytes.step, pool->step_bytes());
+  }
+  if (loose_ == nullptr) return bytes;
+  bytes.now += loose_->bytes_now();
+  bytes.most += loose_->bytes_most();
+  if (loose_->step_bytes() > 0) bytes.step = loose_->step_bytes();
+  return bytes;
+}
+
+// Every token uses every dense weight, and few of the experts.
+std::vector<TensorId> Residency::set_cache_bytes(uint64_t bytes) {
+  std::vector<TensorId> moved;
+  const CacheBytes cache = cache_bytes();
+  const uint64_t dense_most = loose_ == nullptr ? 0 : loose_->bytes_most();
+  const uint64_t pools_least = cache.least;
+  const uint64_t pools_most = cache.most - dense_most;
+  bytes = std::clamp(bytes, cache.least, cache.most);
+  const uint64_t pools = std::clamp(bytes - std::min(bytes, dense_most), pools_least, pools_most);
+  if (loose_ != nullptr) {
+    loose_->resize(bytes - pools, moved);
+    for (const DenseWeight& weight : loose_->weights()) {
+      if (weight.data == nullptr) continue;
+      pinned_[weight.id.value] = weight.streamed ? nullptr : weight.data;
+      layout_.homes[weight.id.value].home = weight.streamed ? Home::stream : Home::pinned;
+    }
+  }
+  set_pool_bytes(pools);
+  return moved;
+}
+
+// What rounding to slots and pages leaves of a pool's share goes to the next pool.
+void Residency::set_pool_bytes(uint64_t bytes) {
+  uint64_t least = 0;
+  uint64_t now = 0;
+  uint64_t most = 0;
+  for (const auto& pool : pools_) {
+    least += pool->paged_bytes(least_slots(*pool));
+    now += pool->paged_bytes(pool->slots());
+    most += pool->paged_bytes(pool->slots_max());
+  }
+  if (now == bytes || least == most) return;
+  // It would take pages of slots that are given up.
+  prefaulter_.reset();
+  const bool grows = bytes > now;
+  const double share =
+      static_cast<double>(bytes - least) / static_cast<double>(most - least);
+  double wanted_bytes = 0;
+  double given_bytes = 0;
+  for (const auto& pool : pools_) {
+    const double least_bytes = static_cast<double>(pool->paged_bytes(least_slots(*pool)));
+    const double most_bytes = static_cast<double>(pool->paged_bytes(pool->slots_max()));
+    wanted_bytes += least_bytes + share * (most_bytes - least_bytes);
+    const double fair_bytes = std::max(0.0, wanted_bytes - given_bytes);
+    const uint32_t fair_slots = pool->slots_in(static_cast<uint64_t>(fair_bytes));
+    uint32_t slots = std::max(least_slots(*pool), fair_slots);
+    slots = grows ? std::max(slots, pool->slots()) : std::min(slots, pool->slots());
+    pool->set_slots(slots);
+    given_bytes += static_cast<double>(pool->paged_bytes(slots));
+  }
+}
+
+void Residency::give_back_ended() {
+  for (const auto& pool : pools_) pool->give_back_ended();
 }
 
 Status Residency::read_bytes(TensorId tensor, uint64_t offset, std::byte* destination,

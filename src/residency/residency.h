@@ -11,6 +11,7 @@
 #include "model/model_index.h"
 #include "residency/arena.h"
 #include "residency/dense_ring.h"
+#include "residency/loose_weights.h"
 #include "residency/prefaulter.h"
 #include "residency/reader.h"
 #include "residency/slice_pool.h"
@@ -33,9 +34,19 @@ struct ResidencyStats {
   uint64_t dense_misses = 0;
 };
 
+// Memory of expert slots, and of dense weights that could stream, which is not given up: what it
+// may shrink to, and what the layout gave.
+struct CacheBytes {
+  uint64_t least = 0;
+  uint64_t now = 0;
+  uint64_t most = 0;
+  uint64_t step = 0;  // growing by less may change nothing
+};
+
 // Carries out a layout: owns all weight memory and everything that fills it. After create() weight
-// memory neither grows nor shrinks.
-// Confined to one thread at a time. The index and the device outlive it; all leases die before it.
+// memory never grows beyond the layout; expert slots, and then pinned dense weights where others
+// stream already, are given back and taken again when told to. Confined to one thread at a time.
+// The index and the device outlive it; all leases die before it.
 class Residency {
  public:
   static Result<std::unique_ptr<Residency>> create(const ModelIndex& index, Layout layout,
@@ -75,6 +86,15 @@ class Residency {
   // the ring is next acquired from. REQUIRES: nothing is leased from the ring.
   Result<std::byte*> load_whole(TensorId tensor);
 
+  CacheBytes cache_bytes() const;
+  // Shrinks or grows to `bytes` all in all, as far as whole slots, pages and weights allow and
+  // within least and most. Experts go first and come back last: each pool keeps what one token
+  // routes to, and the same share of its other slots. Leased and loading slots stay until they end;
+  // call give_back_ended() from time to time. Returns the dense weights that are pinned no longer,
+  // or again. REQUIRES: nothing of the ring is leased; load_pinned() was called.
+  std::vector<TensorId> set_cache_bytes(uint64_t bytes);
+  void give_back_ended();
+
   // Copies bytes of a tensor from the file, whatever its home. Slow; for inspection.
   Status read_bytes(TensorId tensor, uint64_t offset, std::byte* destination, uint64_t bytes);
 
@@ -88,6 +108,11 @@ class Residency {
   Status build_rows();
   Status build_ring();
   Status build_pinned();
+  void find_loose_weights();
+  bool used_before(TensorId a, TensorId b) const;
+  std::vector<TensorId> by_use(bool loose) const;
+  uint32_t least_slots(const SlicePool& pool) const;
+  void set_pool_bytes(uint64_t bytes);
 
   const ModelIndex& index_;
   Layout layout_;
@@ -99,6 +124,7 @@ class Residency {
   std::vector<std::unique_ptr<SlicePool>> row_pools_;  // by tensor
   std::vector<std::unique_ptr<SlicePool>> pools_;
   std::unique_ptr<DenseRing> ring_;
+  std::unique_ptr<LooseWeights> loose_;  // null where no dense weight may go
   std::unique_ptr<Prefaulter> prefaulter_;  // ends before the memory it touches
   uint64_t pinned_bytes_read_ = 0;
 };

@@ -1,5 +1,6 @@
 #include "residency/slice_pool.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -63,6 +64,7 @@ SlicePool::SlicePool(Reader& reader, const SlicePoolOptions& options, Arena memo
       sources_(options.sources),
       table_(key_count(options.sources), options.slots, make_policy(options)),
       memory_(std::move(memory)),
+      kept_bytes_(memory_.bytes()),
       staging_(std::move(staging)),
       staging_stride_(widened_bytes(options.slice_bytes)),
       staged_(options.packed ? options.slots : 0),
@@ -79,6 +81,33 @@ SlicePool::SlicePool(Reader& reader, const SlicePoolOptions& options, Arena memo
 
 SlicePool::~SlicePool() {
   while (loading_ > 0) reader_.wait_one();
+}
+
+uint64_t SlicePool::paged_bytes(uint32_t slots) const {
+  return std::min(memory_.bytes(), round_up(stride_ * slots, memory_.page_bytes()));
+}
+
+uint32_t SlicePool::slots_in(uint64_t bytes) const {
+  if (bytes >= paged_bytes(slots_max())) return slots_max();
+  return static_cast<uint32_t>(round_down(bytes, memory_.page_bytes()) / stride_);
+}
+
+void SlicePool::set_slots(uint32_t slots) {
+  if (slots == table_.capacity()) return;
+  const uint64_t bytes = paged_bytes(slots);
+  if (bytes > kept_bytes_) {
+    if (!make_present(memory_.memory().subspan(kept_bytes_, bytes - kept_bytes_))) return;
+    kept_bytes_ = bytes;
+  }
+  table_.set_capacity(slots);
+  give_back_ended();
+}
+
+void SlicePool::give_back_ended() {
+  const uint64_t bytes = paged_bytes(table_.slots_held());
+  if (bytes >= kept_bytes_) return;
+  hypura::give_back(memory_.memory().subspan(bytes, kept_bytes_ - bytes));
+  kept_bytes_ = bytes;
 }
 
 std::byte* SlicePool::base(uint32_t source) const {

@@ -40,7 +40,8 @@ struct SlicePoolStats {
 };
 
 // A cache of equal slices in equally spaced slots, so that a whole pool can pose as one tensor with
-// ne[2] (or ne[1]) = slots. A slot's bytes count only once the slice is ready.
+// ne[2] (or ne[1]) = slots_max(). A slot's bytes count only once the slice is ready.
+// Slots at the end can be given up while it is used, and taken back.
 // Confined to one thread at a time. The reader outlives the pool; leases must not outlive it.
 class SlicePool final : public LoadSink {
  public:
@@ -51,7 +52,23 @@ class SlicePool final : public LoadSink {
   static Result<std::unique_ptr<SlicePool>> create(Reader& reader, const SlicePoolOptions& options);
   ~SlicePool() override;  // waits for reads into its memory
 
-  uint32_t slots() const { return table_.slot_count(); }
+  // Slots that loads may take.
+  uint32_t slots() const { return table_.capacity(); }
+  // All slots: what the pool poses with, as leases may be on slots that are given up.
+  uint32_t slots_max() const { return table_.slot_count(); }
+  // Gives slots up, or takes them back, to have the first `slots`. Never blocks: memory of slots
+  // that are leased or loading follows with give_back_ended(). Growing takes the pages before they
+  // are used; without memory for them it stays as it is. REQUIRES: 0 < slots <= slots_max().
+  void set_slots(uint32_t slots);
+  void give_back_ended();
+  // Memory that `slots` take, in the pages that are given back and taken.
+  uint64_t paged_bytes(uint32_t slots) const;
+  // The most slots that take no more.
+  uint32_t slots_in(uint64_t bytes) const;
+  // A slot more takes at most so much.
+  uint64_t step_bytes() const { return stride_ + memory_.page_bytes(); }
+  // Memory not given back.
+  uint64_t kept_bytes() const { return kept_bytes_; }
   // All slots. Not present in memory yet: see Prefaulter.
   std::span<std::byte> memory() const { return memory_.memory(); }
   uint64_t stride() const { return stride_; }
@@ -96,6 +113,7 @@ class SlicePool final : public LoadSink {
   std::vector<uint32_t> first_key_;  // by source
   SlotTable table_;
   Arena memory_;
+  uint64_t kept_bytes_;  // of it, from the first byte on
   Arena staging_;
   uint64_t staging_stride_;
   std::vector<uint32_t> free_staging_;

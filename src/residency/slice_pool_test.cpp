@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "base/units.h"
 #include "model/layout.h"
 #include "residency/test_support.h"
 
@@ -222,6 +223,64 @@ TEST_F(SlicePoolTest, StatesItsMemory) {
   EXPECT_EQ(SlicePool::staging_bytes(5001, 2), 2 * widened_bytes(5001));
 }
 
+TEST_F(SlicePoolTest, GivesUpSlotsAndTakesThemBack) {
+  for (const SlicePoolOptions& options : {in_place(9), packed(9, 3)}) {
+    start(options);
+    get_every_slice();
+    pool_->set_slots(2);
+    EXPECT_EQ(pool_->slots(), 2u);
+    EXPECT_EQ(pool_->slots_max(), 9u);
+    EXPECT_EQ(pool_->kept_bytes(), round_up(2 * pool_->stride(), 4096));
+    get_every_slice();
+    pool_->set_slots(7);
+    EXPECT_EQ(pool_->kept_bytes(), round_up(7 * pool_->stride(), 4096));
+    get_every_slice();
+    pool_->set_slots(9);
+    EXPECT_EQ(pool_->kept_bytes(), pool_->memory().size());
+    get_every_slice();
+  }
+}
+
+TEST_F(SlicePoolTest, SlotsInUseAreGivenBackWhenTheyEnd) {
+  start(in_place(6), {.latency_ns = 1'000'000});
+  std::vector<Lease> leases;
+  for (uint32_t i = 0; i < 4; ++i) leases.push_back(get(0, i));
+  { const std::optional<Lease> loading = pool_->request(1, 0, ReadClass::prefetch); }
+  pool_->set_slots(1);
+  EXPECT_EQ(pool_->kept_bytes(), 5 * pool_->stride()) << "a read goes to the fifth";
+  while (pool_->loading() > 0) reader_->wait_one();
+  pool_->give_back_ended();
+  EXPECT_FALSE(pool_->is_ready(1, 0));
+  EXPECT_EQ(pool_->kept_bytes(), 4 * pool_->stride());
+  for (uint32_t i = 0; i < 4; ++i) EXPECT_TRUE(matches(leases[i], 0, i));
+  leases.pop_back();
+  leases.pop_back();
+  pool_->give_back_ended();
+  EXPECT_EQ(pool_->kept_bytes(), 2 * pool_->stride());
+  leases.clear();
+  pool_->give_back_ended();
+  EXPECT_EQ(pool_->kept_bytes(), pool_->stride());
+  EXPECT_TRUE(pool_->is_ready(0, 0)) << "it was below the line";
+}
+
+TEST_F(SlicePoolTest, WhatWasGivenBackIsGone) {
+  start(in_place(4));
+  const std::byte* data = nullptr;
+  for (uint32_t i = 0; i < 4; ++i) data = bytes(get(0, i), 0);
+  EXPECT_TRUE(model_.matches(data, range(0, 3)));
+  pool_->set_slots(3);
+  EXPECT_EQ(std::count(data, data + 4096, std::byte{0}), 4096) << "a fresh page";
+}
+
+TEST_F(SlicePoolTest, SlotsInBytes) {
+  start(in_place(9));
+  for (uint32_t slots = 1; slots <= 9; ++slots) {
+    EXPECT_EQ(pool_->slots_in(pool_->paged_bytes(slots)), slots);
+    EXPECT_EQ(pool_->slots_in(pool_->paged_bytes(slots) - 1), slots - 1);
+  }
+  EXPECT_EQ(pool_->slots_in(UINT64_MAX), 9u);
+}
+
 // Any history of requests under faulty reads, against a dumb model: the file's bytes, and the
 // leases held.
 class PoolStorm {
@@ -259,7 +318,11 @@ class PoolStorm {
   };
 
   void act() {
-    switch (draw_.below(8)) {
+    switch (draw_.below(9)) {
+      case 8:
+        pool_->set_slots(1 + draw_.below(pool_->slots_max()));
+        EXPECT_GE(pool_->kept_bytes(), pool_->paged_bytes(pool_->slots()));
+        break;
       case 0:
         reader_->pump();
         break;
@@ -318,12 +381,14 @@ class PoolStorm {
         ready += pool_->is_ready(source, i);
       }
     }
-    EXPECT_LE(ready, pool_->slots());
+    EXPECT_LE(ready, pool_->slots_max());
   }
 
   size_t leased_slots() const {
     std::set<SlotId> slots;
-    for (const Held& held : held_) slots.insert(held.lease.slot());
+    for (const Held& held : held_) {
+      if (held.lease.slot().value < pool_->slots()) slots.insert(held.lease.slot());
+    }
     return slots.size();
   }
 

@@ -83,6 +83,7 @@ EngineOptions streamed_options(const Script& script, const RamBudget& budget) {
   options.mode = index.ok() && index->info().expert_count > 0 ? Mode::experts : Mode::dense;
   options.ram_budget = budget;
   options.prefetch = script.prefetch;
+  options.cache_sizer = script.cache_sizer;
   return options;
 }
 

@@ -20,6 +20,7 @@ struct Script {
   int threads = 1;  // more make tiny graphs slow on a busy machine
   int sequences = 1;
   PrefetchMode prefetch = PrefetchMode::automatic;
+  CacheSizer* cache_sizer = nullptr;  // of the streamed side
   uint32_t seed = 1;
   ggml_type type_k = GGML_TYPE_F16;
   ggml_type type_v = GGML_TYPE_F16;
