@@ -6,7 +6,7 @@ SOAK_MINUTES ?= 60
 export JOBS HYPURA_CACHE HYPURA_LLAMA_DIR
 
 .DEFAULT_GOAL := build
-.PHONY: build plugin demo test soak bench bench-headline bench-matrix models fuzz clean help
+.PHONY: build plugin demo test soak bench bench-headline bench-matrix bench-prediction models fuzz clean help
 
 build:    ## build/hypura
 	@tools/bootstrap.sh build
@@ -36,6 +36,11 @@ bench-matrix: build    ## limits from 120 % to 20 % of a dense and an MoE model,
 
 bench-headline: build    ## 14B, 30B-A3B, 8x7B and 70B at 40 % and 25 % (root; up to 44 GB in build/models, one at a time)
 	@bench/headline.sh
+
+bench-prediction: build    ## predicted and actual speeds of 16 cells (writes 15 GB to build/models)
+	@tools/bootstrap.sh bench
+	@tools/build.sh build/release "hypura hypura_make_model"
+	@bench/prediction.py
 
 models:    ## fetch SmolLM2-135M-Instruct into the cache
 	@tools/fetch_smollm2.sh

@@ -19,15 +19,15 @@ namespace hypura {
 namespace {
 
 // A directory in place of /.
-class FakeSystem : public testing::Test {
+class PressureFiles : public testing::Test {
  protected:
-  FakeSystem() {
+  PressureFiles() {
     std::string path = "./hypura_pressure_test.XXXXXX";
     root_ = ::mkdtemp(path.data());
     write("/proc/meminfo", "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable:   800 kB\n");
     write("/proc/self/statm", "900 12 3 1 0 1 0\n");
   }
-  ~FakeSystem() override { std::filesystem::remove_all(root_); }
+  ~PressureFiles() override { std::filesystem::remove_all(root_); }
 
   void write(const std::string& path, const std::string& text) const {
     const std::filesystem::path file = root_ + path;
@@ -42,7 +42,7 @@ class FakeSystem : public testing::Test {
   std::string root_;
 };
 
-TEST_F(FakeSystem, WithoutGroupsTheSystemDecides) {
+TEST_F(PressureFiles, WithoutGroupsTheSystemDecides) {
   PressureGauge gauge(root_);
   const MemoryFacts facts = gauge.look();
   EXPECT_EQ(facts.available_bytes, 800 * kKiB);
@@ -50,7 +50,7 @@ TEST_F(FakeSystem, WithoutGroupsTheSystemDecides) {
   EXPECT_EQ(facts.stalled_share, 0);
 }
 
-TEST_F(FakeSystem, EveryLevelOfAGroupLimits) {
+TEST_F(PressureFiles, EveryLevelOfAGroupLimits) {
   write("/proc/self/cgroup", "0::/outer/inner\n");
   group("/outer/inner", "max", 100 * kKiB);
   group("/outer", std::to_string(500 * kKiB), 300 * kKiB);
@@ -63,7 +63,7 @@ TEST_F(FakeSystem, EveryLevelOfAGroupLimits) {
   EXPECT_EQ(gauge.look().available_bytes, 0u);
 }
 
-TEST_F(FakeSystem, GroupsOfVersion1) {
+TEST_F(PressureFiles, GroupsOfVersion1) {
   write("/proc/self/cgroup", "5:memory:/g\n4:cpu:/\n0::/\n");
   const std::string folder = "/sys/fs/cgroup/memory/g/";
   write(folder + "memory.limit_in_bytes", std::to_string(700 * kKiB));
@@ -75,7 +75,7 @@ TEST_F(FakeSystem, GroupsOfVersion1) {
   EXPECT_EQ(gauge.look().available_bytes, 108 * kKiB) << "open files stay";
 }
 
-TEST_F(FakeSystem, StallsCountSinceTheLastLook) {
+TEST_F(PressureFiles, StallsCountSinceTheLastLook) {
   const std::string averages = "some avg10=0.00 avg60=0.00 avg300=0.00 ";
   write("/proc/pressure/memory", averages + "total=5000000\nfull total=1\n");
   PressureGauge gauge(root_);

@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kDepthMax = 16;
-constexpr size_t kTextMax = 512;
+constexpr size_t kTextMax = 4096;
 constexpr size_t kListMax = 1024;
 
 // The bounds of what a machine can be, generously.

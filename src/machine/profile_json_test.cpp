@@ -123,7 +123,7 @@ TEST(ProfileJson, RefusesWithWhatAndWhy) {
       {R"({"schema": 1, "cpu": 7})", "cpu is no text"},
       {R"({"schema": 1, "cpu": "\u001b[2J"})", "cpu has control characters"},
       {R"({"schema": 1, "warnings": ["a", "\n"]})", "warnings has control characters"},
-      {"{\"schema\": 1, \"cpu\": \"" + std::string(513, 'x') + "\"}", "cpu is longer than 512"},
+      {"{\"schema\": 1, \"cpu\": \"" + std::string(4097, 'x') + "\"}", "cpu is longer than 4096"},
       {"{\"schema\": 1, \"cpu\": \"\xff\"}", "no JSON at line 1"},
       {R"({"schema": 1, "simd": )" + list_of_many + "}", "simd has 1025 elements"},
       {std::string(100'000, '['), "nested 100000 deep"},

@@ -5,8 +5,10 @@ import http.server
 import json
 import os
 import re
+import tempfile
 import threading
 import unittest
+from pathlib import Path
 
 import support
 
@@ -43,15 +45,27 @@ class RangeServer(http.server.BaseHTTPRequestHandler):
 
 
 class Plan(support.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.cache = tempfile.TemporaryDirectory(prefix="hypura-e2e-")
+        cls.env = dict(os.environ, XDG_CACHE_HOME=cls.cache.name)
+        outcome = support.hypura("profile", support.MODEL, env=cls.env)
+        assert outcome.returncode == support.DONE, str(outcome)
+        # This machine, with a drive of known speed.
+        [kept] = (Path(cls.cache.name) / "hypura" / "profiles").glob("*.json")
+        machine = json.loads(kept.read_text())
+        machine["drive"]["sequential_gbps"] = 3.5
+        kept.write_text(json.dumps(machine))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cache.cleanup()
+        super().tearDownClass()
+
     def setUp(self):
         super().setUp()
-        # A machine that is this one, as far as the command can tell.
-        cache = self.folder / "cache" / "hypura"
-        cache.mkdir(parents=True)
-        machine = json.loads((support.REPO / "machines" / "cpu-laptop-16gb.json").read_text())
-        machine.update(name="", source="measured", cpu="test")
-        (cache / "machine.json").write_text(json.dumps(machine))
-        self.env = dict(os.environ, XDG_CACHE_HOME=str(self.folder / "cache"))
+        self.env = dict(type(self).env)
 
     def command(self, *words):
         return support.hypura(*words, env=self.env)
@@ -177,7 +191,7 @@ class Plan(support.TestCase):
                      "m1-mac-32gb", support.MODEL)
         profile = self.folder / "profile.json"
         profile.write_text('{"schema": 1, "cores": -1}')
-        self.refused(support.USAGE, "cores", "estimate", "--machine", profile, support.MODEL)
+        self.refused(support.FAILED, "cores", "estimate", "--machine", profile, support.MODEL)
         self.env["XDG_CACHE_HOME"] = str(self.folder / "empty")
         for name in os.listdir(support.REPO / "machines"):
             plan = self.done("estimate", "--machine", name.removesuffix(".json"), support.MODEL,

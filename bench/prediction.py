@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Predicted and actual speeds over models and budgets, as a table: `make bench-prediction`.
+
+The machine is profiled first; each cell then runs SAMPLES times, cold, cells one after the other and
+all of them again, so that a slow minute does not hit all samples of one. The prediction is the run's
+own, before it computed anything. Errors are |predicted / median actual - 1|.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+
+REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+MAKE = os.path.join(REPO, "build/release/bench/hypura_make_model")
+HYPURA = os.path.join(REPO, "build/release/src/cli/hypura")
+
+# Shapes, quants and sizes of weights. None of them was used to choose a constant of the cost model.
+MODELS = {
+    "dense-3g": ["--preset", "dense-3g"],
+    "moe-7g": ["--preset", "moe-7g"],
+    "dense-q8": ["--arch", "qwen3", "--layers", "28", "--embd", "1536", "--ff", "6144", "--heads",
+                 "16", "--kv-heads", "8", "--head-dim", "128", "--vocab", "16000", "--quant", "q8_0"],
+    "moe-q5": ["--arch", "qwen3moe", "--layers", "12", "--embd", "1536", "--heads", "16",
+               "--kv-heads", "4", "--head-dim", "128", "--experts", "32", "--used", "4",
+               "--expert-ff", "1024", "--vocab", "16000", "--quant", "q5_K"],
+}
+BUDGETS = ["25%", "40%", "60%", "80%"]
+PROMPT = "The river was wide and the old boat moved slowly under a grey sky. " * 6
+
+
+def run(model, budget, tokens):
+    if os.geteuid() == 0:
+        os.sync()
+        with open("/proc/sys/vm/drop_caches", "w") as file:
+            file.write("3")
+    command = [HYPURA, "run", model, "-p", PROMPT, "-n", str(tokens), "--temp", "0", "--ignore-eos",
+               "--ctx", "1024", "--ram-budget", budget, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=3)
+    parser.add_argument("--save", default=os.path.join(REPO, "build/bench/prediction.json"))
+    options = parser.parse_args()
+
+    os.makedirs(os.path.join(REPO, "build/models"), exist_ok=True)
+    os.makedirs(os.path.dirname(options.save), exist_ok=True)
+    files = {}
+    for name, shape in MODELS.items():
+        files[name] = os.path.join(REPO, f"build/models/{name}.gguf")
+        if not os.path.exists(files[name]):
+            subprocess.run([MAKE, *shape, "--out", files[name]], check=True)
+    subprocess.run([HYPURA, "profile", files["moe-7g"], "--force", "--json"], check=True,
+                   stdout=subprocess.DEVNULL)
+
+    cells = {(name, budget): [] for name in MODELS for budget in BUDGETS}
+    for _ in range(options.samples):
+        for name, budget in cells:
+            tokens = 32 if name.startswith("moe") else 12
+            cells[name, budget].append(run(files[name], budget, tokens))
+
+    print("| model | budget | mode | decode predicted | actual | error | prompt predicted | actual | error |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    errors = {"decode": [], "prefill": []}
+    for (name, budget), samples in cells.items():
+        row = [name, budget.replace("%", " %"), samples[0]["mode"]]
+        for what in errors:
+            predicted = statistics.median(s[f"predicted_{what}_tps"] for s in samples)
+            actual = statistics.median(s[f"{what}_tps"] for s in samples)
+            error = predicted / actual - 1
+            errors[what].append(abs(error))
+            row += [f"{predicted:.2f}", f"{actual:.2f}", f"{100 * error:+.0f} %"]
+        print("| " + " | ".join(row) + " |")
+    for what, values in errors.items():
+        print(f"\n{what}: median error {100 * statistics.median(values):.0f} %, worst "
+              f"{100 * max(values):.0f} %, {len(values)} cells of {options.samples} samples")
+    with open(options.save, "w") as file:
+        json.dump([{"model": name, "budget": budget, "samples": samples}
+                   for (name, budget), samples in cells.items()], file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
