@@ -12,8 +12,9 @@ PLUGIN = Path(os.environ.get("HYPURA_PLUGIN", ""))
 HOST = Path(os.environ.get("HYPURA_HOST_BIN", ""))
 COMPLETION, BENCH = HOST / "llama-completion", HOST / "llama-bench"
 
+# Not from the start of a line: the host's log thread writes lines in parts.
 SUMMARY = re.compile(
-    r"^hypura: mode (?P<mode>\w+), .* in a budget of (?P<budget>\S+ \w+); "
+    r"hypura: mode (?P<mode>\w+), .* in a budget of (?P<budget>\S+ \w+); "
     r"read (?P<read>\S+) (?P<unit>\w+) \(.*?\)(?P<rest>.*)$", re.M)
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
