@@ -10,8 +10,9 @@
 #include <cmath>
 #include <fstream>
 #include <set>
-#include <sstream>
 #include <thread>
+
+#include "machine/own_groups.h"
 
 namespace hypura {
 namespace {
@@ -52,34 +53,16 @@ std::vector<int> allowed_cpus() {
   return cpus;
 }
 
-double group_quota() {
-  double quota = 0;
-  std::ifstream file("/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream fields(line);
-    std::string id, controllers, path;
-    std::getline(fields, id, ':');
-    std::getline(fields, controllers, ':');
-    std::getline(fields, path);
-    if (controllers.empty()) quota = least(quota, cpu_quota("/sys/fs/cgroup", path));
-    if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
-      quota = least(quota, cpu_quota("/sys/fs/cgroup/cpu", path));
-    }
-  }
-  return quota;
-}
-
 #endif
 
 }  // namespace
 
-double cpu_quota(const std::string& mount, std::string path) {
+double cpu_quota(const std::string& root) {
   double quota = 0;
-  while (true) {
-    quota = least(quota, quota_of(mount + path + "/"));
-    if (path.empty() || path == "/") return quota;
-    path.erase(path.find_last_of('/'));
+  for (const OwnGroup& group : own_groups("cpu", root)) {
+    quota = least(quota, quota_of(group.folder));
   }
+  return quota;
 }
 
 int physical_cores(const std::vector<int>& cpus, const std::string& folder) {
@@ -101,7 +84,7 @@ Cores usable_cores() {
     cores.logical = static_cast<int>(cpus.size());
     cores.physical = physical_cores(cpus, "/sys/devices/system/cpu");
   }
-  cores.quota = group_quota();
+  cores.quota = cpu_quota();
   if (cores.quota > 0) {
     const int allowed = std::max(1, static_cast<int>(std::ceil(cores.quota)));
     cores.physical = std::min(cores.physical, allowed);

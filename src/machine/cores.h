@@ -17,8 +17,8 @@ Cores usable_cores();
 // system says nothing counts as a core.
 int physical_cores(const std::vector<int>& cpus, const std::string& folder);
 
-// What the group at `path` and its parents below `mount` allow: cpu.max (version 2) or cpu.cfs_*
-// (1).
-double cpu_quota(const std::string& mount, std::string path);
+// Processor time a second that the control groups of this process allow: cpu.max (version 2) or
+// cpu.cfs_* (1); 0: no limit. `root` is put in front of all paths, for tests.
+double cpu_quota(const std::string& root = "");
 
 }  // namespace hypura

@@ -34,21 +34,23 @@ TEST_F(FakeSystem, SiblingsAreOneCore) {
 }
 
 TEST_F(FakeSystem, TheSmallestQuotaOfAllParentsCounts) {
-  EXPECT_EQ(cpu_quota(root_, "/"), 0);
-  write("a/b/cpu.max", "max 100000\n");
-  EXPECT_EQ(cpu_quota(root_, "/a/b"), 0);
-  write("a/cpu.max", "150000 100000\n");
-  EXPECT_EQ(cpu_quota(root_, "/a/b"), 1.5);
-  write("a/b/cpu.max", "400000 100000\n");
-  EXPECT_EQ(cpu_quota(root_, "/a/b"), 1.5);
+  EXPECT_EQ(cpu_quota(root_), 0) << "no groups";
+  write("proc/self/cgroup", "0::/a/b\n");
+  write("sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+  EXPECT_EQ(cpu_quota(root_), 0);
+  write("sys/fs/cgroup/a/cpu.max", "150000 100000\n");
+  EXPECT_EQ(cpu_quota(root_), 1.5);
+  write("sys/fs/cgroup/a/b/cpu.max", "400000 100000\n");
+  EXPECT_EQ(cpu_quota(root_), 1.5);
 }
 
 TEST_F(FakeSystem, QuotasOfVersion1) {
-  write("a/cpu.cfs_quota_us", "-1\n");
-  write("a/cpu.cfs_period_us", "100000\n");
-  EXPECT_EQ(cpu_quota(root_, "/a"), 0);
-  write("a/cpu.cfs_quota_us", "50000\n");
-  EXPECT_EQ(cpu_quota(root_, "/a"), 0.5);
+  write("proc/self/cgroup", "5:memory:/a\n4:cpuacct,cpu:/a\n");
+  write("sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "-1\n");
+  write("sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(cpu_quota(root_), 0);
+  write("sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "50000\n");
+  EXPECT_EQ(cpu_quota(root_), 0.5);
 }
 
 TEST(UsableCores, AreAtLeastOne) {

@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <optional>
-#include <sstream>
 #include <string>
 
 #if defined(__APPLE__)
@@ -14,7 +13,8 @@
 #endif
 
 #include "base/units.h"
-#include "machine/count_file.h"
+#include "machine/own_groups.h"
+#include "machine/pressure.h"
 
 namespace hypura {
 namespace {
@@ -47,57 +47,6 @@ std::optional<uint64_t> number_in(const std::string& path) {
   std::ifstream file(path);
   uint64_t value = 0;
   return file >> value ? std::optional(value) : std::nullopt;
-}
-
-struct GroupFiles {
-  const char* limit;
-  const char* usage;
-  const char* inactive_file;
-};
-constexpr GroupFiles kVersion1{"memory.limit_in_bytes", "memory.usage_in_bytes",
-                               "total_inactive_file"};
-constexpr GroupFiles kVersion2{"memory.max", "memory.current", "inactive_file"};
-
-// What the group at `path` and all its parents allow, and leave.
-struct GroupMemory {
-  uint64_t limit = UINT64_MAX;
-  uint64_t headroom = UINT64_MAX;
-};
-
-void narrow(GroupMemory& memory, const std::string& mount, std::string path,
-            const GroupFiles& files) {
-  while (true) {
-    const std::string directory = mount + path + "/";
-    const std::optional<uint64_t> limit = number_in(directory + files.limit);  // "max" is no number
-    const std::optional<uint64_t> usage = number_in(directory + files.usage);
-    if (limit) memory.limit = std::min(memory.limit, *limit);
-    if (limit && usage) {
-      const uint64_t droppable = count_in(directory + "memory.stat", files.inactive_file);
-      const uint64_t used = *usage - std::min(*usage, droppable);
-      memory.headroom = std::min(memory.headroom, *limit - std::min(*limit, used));
-    }
-    if (path.empty() || path == "/") return;
-    path.erase(path.find_last_of('/'));
-  }
-}
-
-GroupMemory control_group_memory() {
-  GroupMemory memory;
-  std::ifstream file("/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    // "5:memory:/path" for version 1, "0::/path" for version 2.
-    std::istringstream fields(line);
-    std::string id, controllers, path;
-    std::getline(fields, id, ':');
-    std::getline(fields, controllers, ':');
-    std::getline(fields, path);
-    if (controllers == "memory") {
-      narrow(memory, "/sys/fs/cgroup/memory", path, kVersion1);
-    } else if (controllers.empty()) {
-      narrow(memory, "/sys/fs/cgroup", path, kVersion2);
-    }
-  }
-  return memory;
 }
 
 #endif
@@ -167,8 +116,7 @@ uint64_t available_bytes() {
           statistics.purgeable_count) *
          vm_kernel_page_size;
 #else
-  const uint64_t system = field_bytes("/proc/meminfo", "MemAvailable").value_or(0);
-  return std::min(system, control_group_memory().headroom);
+  return PressureGauge().look().available_bytes;
 #endif
 }
 
@@ -176,9 +124,14 @@ uint64_t limit_bytes() {
 #if defined(__APPLE__)
   return 0;
 #else
+  const uint64_t total = field_bytes("/proc/meminfo", "MemTotal").value_or(0);
+  uint64_t limit = total;
+  for (const OwnGroup& group : own_groups("memory")) {
+    const std::string file = group.version1 ? "memory.limit_in_bytes" : "memory.max";
+    limit = std::min(limit, number_in(group.folder + file).value_or(total));  // "max" is no number
+  }
   // Version 1 writes "no limit" as a number above any memory.
-  const uint64_t limit = control_group_memory().limit;
-  return limit < field_bytes("/proc/meminfo", "MemTotal").value_or(0) ? limit : 0;
+  return limit < total ? limit : 0;
 #endif
 }
 

@@ -8,8 +8,6 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <fstream>
-#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -29,9 +27,6 @@ std::optional<uint64_t> number_after(std::string_view text, std::string_view key
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc{} ? std::optional(value) : std::nullopt;
 }
-
-// More than any machine has; sums with it do not overflow.
-constexpr uint64_t kPlenty = uint64_t{1} << 62;
 
 uint64_t major_faults() {
   rusage usage{};
@@ -68,20 +63,11 @@ class PressureGauge::File {
 PressureGauge::PressureGauge(const std::string& root)
     : system_(File::open(root + "/proc/meminfo")), process_(File::open(root + "/proc/self/statm")) {
   pressures_.push_back(File::open(root + "/proc/pressure/memory"));
-  std::ifstream groups(root + "/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    // "5:memory:/path" for version 1, "0::/path" for version 2.
-    std::istringstream fields(line);
-    std::string id, controllers, path;
-    std::getline(fields, id, ':');
-    std::getline(fields, controllers, ':');
-    std::getline(fields, path);
-    if (controllers == "memory") {
-      add_levels(root + "/sys/fs/cgroup/memory", path, true);
-    } else if (controllers.empty()) {
-      pressures_.push_back(File::open(root + "/sys/fs/cgroup" + path + "/memory.pressure"));
-      add_levels(root + "/sys/fs/cgroup", path, false);
+  for (const OwnGroup& group : own_groups("memory", root)) {
+    if (!group.version1 && !group.parent) {
+      pressures_.push_back(File::open(group.folder + "memory.pressure"));
     }
+    add_level(group);
   }
   std::erase(pressures_, nullptr);
   looked_stalled_us_ = stalled_us();
@@ -90,19 +76,14 @@ PressureGauge::PressureGauge(const std::string& root)
 
 PressureGauge::~PressureGauge() = default;
 
-void PressureGauge::add_levels(const std::string& mount, std::string path, bool version1) {
-  while (true) {
-    const std::string folder = mount + path + "/";
-    Level level{
-        .limit = File::open(folder + (version1 ? "memory.limit_in_bytes" : "memory.max")),
-        .usage = File::open(folder + (version1 ? "memory.usage_in_bytes" : "memory.current")),
-        .statistics = File::open(folder + "memory.stat"),
-        .droppable_key = version1 ? "total_inactive_file" : "\ninactive_file",
-    };
-    if (level.limit != nullptr && level.usage != nullptr) levels_.push_back(std::move(level));
-    if (path.empty() || path == "/") return;
-    path.erase(path.find_last_of('/'));
-  }
+void PressureGauge::add_level(const OwnGroup& group) {
+  const bool version1 = group.version1;
+  const auto open = [&](const char* file) { return File::open(group.folder + file); };
+  Level level{.limit = open(version1 ? "memory.limit_in_bytes" : "memory.max"),
+              .usage = open(version1 ? "memory.usage_in_bytes" : "memory.current"),
+              .statistics = open("memory.stat"),
+              .droppable_key = version1 ? "total_inactive_file" : "\ninactive_file"};
+  if (level.limit != nullptr && level.usage != nullptr) levels_.push_back(std::move(level));
 }
 
 MemoryFacts PressureGauge::look() {
@@ -134,10 +115,8 @@ MemoryFacts PressureGauge::look() {
 }
 
 uint64_t PressureGauge::available_bytes() const {
-  uint64_t available = kPlenty;
-  if (system_ != nullptr) {
-    available = number_after(system_->text(), "MemAvailable:").value_or(0) * kKiB;
-  }
+  if (system_ == nullptr) return 0;
+  uint64_t available = number_after(system_->text(), "MemAvailable:").value_or(0) * kKiB;
   for (const Level& level : levels_) {
     const std::optional<uint64_t> limit = number_after(level.limit->text(), "");
     const std::optional<uint64_t> usage = number_after(level.usage->text(), "");

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "machine/own_groups.h"
+
 namespace hypura {
 
 // How things stand with memory, at one moment.
@@ -38,7 +40,7 @@ class PressureGauge {
     std::string droppable_key;
   };
 
-  void add_levels(const std::string& mount, std::string path, bool version1);
+  void add_level(const OwnGroup& group);
   uint64_t available_bytes() const;
   // Microseconds stalled since boot.
   uint64_t stalled_us() const;
