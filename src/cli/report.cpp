@@ -247,8 +247,8 @@ std::string summary_text(const Engine& engine, const RunReport& report) {
   if (report.prediction.has_value()) {
     const Range& decode = report.prediction->decode_tps;
     const std::string past = past_text(report.prediction->calibration.decode);
-    text += fmt::format("; predicted {:.1f} tok/s ({:.1f} to {:.1f}{}{})", decode.middle, decode.low,
-                        decode.high, past.empty() ? "" : "; ", past);
+    text += fmt::format("; predicted {:.1f} tok/s ({:.1f} to {:.1f}{}{})", decode.middle,
+                        decode.low, decode.high, past.empty() ? "" : "; ", past);
     if (report.prediction->prompt_tps.middle > 0) {
       text += fmt::format(", prompt {:.1f}", report.prediction->prompt_tps.middle);
     }

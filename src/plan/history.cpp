@@ -80,8 +80,8 @@ class Members {
   // Null is a speed that is not known.
   PastSpeed speed(const char* key, Bottleneck& bottleneck) {
     const Json* value = find(key);
-    if (value == nullptr || !(value->is_null() || value->is_object())) return fail(key), PastSpeed();
-    if (value->is_null()) return {};
+    if (value != nullptr && value->is_null()) return {};
+    if (value == nullptr || !value->is_object()) return fail(key), PastSpeed();
     Members members(*value, fault_);
     bottleneck = members.word<Bottleneck>("bottleneck", parse_bottleneck);
     return {.predicted_tps = members.rate("predicted_tps"),

@@ -46,8 +46,8 @@ void add_run(std::vector<PastRun>& runs, PastRun run);
 // A full ring of ours has less than 100 KiB.
 inline constexpr size_t kHistoryBytesMax = size_t{256} << 10;
 
-// One line. Of the ring: a JSON object with a run a line, "schema": 1. Another schema where the cost
-// model predicts so differently that old runs say nothing about new ones.
+// One line. Of the ring: a JSON object with a run a line, "schema": 1. It becomes another schema
+// when the cost model predicts so differently that old runs say nothing about new ones.
 std::string to_json(const PastRun& run);
 std::string history_json(const std::vector<PastRun>& runs);
 

@@ -53,7 +53,8 @@ class FolderLock {
 };
 
 Status cannot(const char* what, const std::string& path, const std::string& why) {
-  return Status(StatusCode::failed, fmt::format("cannot {} the history {}", what, path)).because(why);
+  return Status(StatusCode::failed, fmt::format("cannot {} the history {}", what, path))
+      .because(why);
 }
 
 Status replace(const std::string& path, const std::string& text) {
