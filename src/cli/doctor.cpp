@@ -16,6 +16,7 @@
 #include "cli/terminal.h"
 #include "engine/machine_probe.h"
 #include "machine/health.h"
+#include "machine/profile_json.h"
 
 namespace hypura::cli {
 namespace {

@@ -1,12 +1,8 @@
 #include "plan/calibration.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-
-#include "machine/profile_json.h"
 
 namespace hypura {
 namespace {
@@ -70,16 +66,6 @@ Correction correct(const std::vector<Sample>& samples, const Sample& asked) {
 }
 
 }  // namespace
-
-std::string profile_id(const MachineProfile& profile) {
-  MachineProfile lasting = profile;
-  lasting.memory.limit_bytes = 0;
-  uint64_t hash = 14695981039346656037u;  // FNV-1a: the same on every machine
-  for (const char c : profile_json(lasting)) {
-    hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
-  }
-  return fmt::format("{:016x}", hash);
-}
 
 Bottleneck bottleneck_of(const TokenCost& cost) {
   return cost.read_seconds > cost.compute_seconds() ? Bottleneck::drive : Bottleneck::compute;

@@ -1,10 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
-#include "machine/profile.h"
 #include "plan/cost_model.h"
 #include "plan/history.h"
 
@@ -12,10 +10,6 @@ namespace hypura {
 
 // How far predictions were off on this machine, from runs that it did: a factor on top of the cost
 // model, which itself is fitted to nothing. Pure and deterministic.
-
-// Sixteen hex digits of all that a profile says, but for the memory limit of the day. Whoever
-// measures anew or edits a figure starts a new history: old errors are those of the old figures.
-std::string profile_id(const MachineProfile& profile);
 
 Bottleneck bottleneck_of(const TokenCost& cost);
 Bottleneck bottleneck_of(const PromptCost& cost);

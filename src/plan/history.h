@@ -16,7 +16,7 @@ const char* to_string(Bottleneck bottleneck);
 
 // What a run has in common with others that tell something about it.
 struct RunKind {
-  std::string profile;  // profile_id(): of the machine and its drive, as they were measured
+  std::string profile;  // profile_id(), of the machine and its drive, as they were measured
   std::string model;    // metadata_hash()
   Mode mode = Mode::resident;
   Bottleneck decode = Bottleneck::compute;  // as predicted

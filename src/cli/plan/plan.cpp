@@ -18,6 +18,7 @@
 #include "cli/terminal.h"
 #include "engine/llama_log.h"
 #include "engine/machine_probe.h"
+#include "machine/profile_json.h"
 #include "model/header_file.h"
 #include "plan/plan_file.h"
 #include "plan/what_if.h"

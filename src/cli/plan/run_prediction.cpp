@@ -4,6 +4,7 @@
 
 #include "cli/bench/bound.h"
 #include "cli/plan/machines.h"
+#include "machine/profile_json.h"
 #include "plan/plan_file.h"
 
 namespace hypura::cli {
