@@ -3,14 +3,20 @@
 
 The machine is profiled first; each cell then runs SAMPLES times, cold, cells one after the other and
 all of them again, so that a slow minute does not hit all samples of one. The prediction is the run's
-own, before it computed anything. Errors are |predicted / median actual - 1|.
+own, before it computed anything. Errors are |predicted / median actual - 1|, without past runs.
+
+Then, without running again, what past runs would have made of them: a history with one run a cell, the
+median, in a cache folder of its own, of which `hypura doctor` tells the error of each cell as predicted
+with the help of all others.
 """
 
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
+import tempfile
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MAKE = os.path.join(REPO, "build/release/bench/hypura_make_model")
@@ -36,9 +42,40 @@ def run(model, budget, tokens):
         with open("/proc/sys/vm/drop_caches", "w") as file:
             file.write("3")
     command = [HYPURA, "run", model, "-p", PROMPT, "-n", str(tokens), "--temp", "0", "--ignore-eos",
-               "--ctx", "1024", "--ram-budget", budget, "--json"]
+               "--ctx", "1024", "--ram-budget", budget, "--no-history", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
+
+
+def cache_folder():
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    return home if home.startswith("/") else os.path.expanduser("~/.cache")
+
+
+def with_history(model, cells):
+    """Median errors by phase, each cell predicted with the others as past runs; None without records."""
+    runs = []
+    for samples in cells.values():
+        records = [s["history"]["record"] for s in samples if s["history"] and s["history"]["record"]]
+        if not records:
+            continue
+        run = dict(records[0])
+        for phase in ("decode", "prompt"):
+            known = [record[phase] for record in records if record[phase]]
+            run[phase] = known and {**known[0], **{
+                key: statistics.median(speed[key] for speed in known)
+                for key in ("predicted_tps", "actual_tps")}} or None
+        runs.append(run)
+    with tempfile.TemporaryDirectory(prefix="hypura-history-") as cache:
+        os.makedirs(os.path.join(cache, "hypura/history"))
+        shutil.copytree(os.path.join(cache_folder(), "hypura/profiles"),
+                        os.path.join(cache, "hypura/profiles"))
+        with open(os.path.join(cache, "hypura/history/runs.json"), "w") as file:
+            json.dump({"schema": 1, "kind": "hypura history", "runs": runs}, file)
+        done = subprocess.run([HYPURA, "doctor", model, "--json"], capture_output=True, text=True,
+                              check=True, env={**os.environ, "XDG_CACHE_HOME": cache})
+    past = json.loads(done.stdout)["history"]
+    return {"decode": past["decode"], "prefill": past["prompt"]}
 
 
 def main():
@@ -75,9 +112,12 @@ def main():
             errors[what].append(abs(error))
             row += [f"{predicted:.2f}", f"{actual:.2f}", f"{100 * error:+.0f} %"]
         print("| " + " | ".join(row) + " |")
+    past = with_history(files["moe-7g"], cells)
     for what, values in errors.items():
         print(f"\n{what}: median error {100 * statistics.median(values):.0f} %, worst "
-              f"{100 * max(values):.0f} %, {len(values)} cells of {options.samples} samples")
+              f"{100 * max(values):.0f} %, {len(values)} cells of {options.samples} samples; "
+              f"with the other {past[what]['runs'] - 1} cells as history "
+              f"{100 * past[what]['median_error']:.0f} %")
     with open(options.save, "w") as file:
         json.dump([{"model": name, "budget": budget, "samples": samples}
                    for (name, budget), samples in cells.items()], file, indent=1)

@@ -10,10 +10,13 @@
 #include "cli/command_line.h"
 #include "cli/folders.h"
 #include "cli/interrupt.h"
+#include "cli/plan/history_file.h"
+#include "cli/plan/history_words.h"
 #include "cli/profile.h"
 #include "cli/terminal.h"
 #include "engine/machine_probe.h"
 #include "machine/health.h"
+#include "machine/profile_json.h"
 
 namespace hypura::cli {
 namespace {
@@ -66,6 +69,17 @@ std::string limits_text(const DoctorPage& page) {
   return text;
 }
 
+std::string history_line(const DoctorPage& page) {
+  if (page.history.empty()) return "";
+  const auto known = [](const char* name, const Correction& correction) {
+    return correction.runs == 0 ? std::string()
+                                : fmt::format(" {}: {},", name, past_text(correction));
+  };
+  const std::string runs = known("decode", page.past.decode) + known("prompt", page.past.prompt);
+  return fmt::format("history{} in {}\n", runs.empty() ? " none of this machine," : runs,
+                     page.history);
+}
+
 bool can_run(const DoctorPage& page) {
   return std::none_of(
       page.findings.begin(), page.findings.end(),
@@ -76,6 +90,12 @@ Json speed_json(const ThumbSpeed& speed) {
   return {{"decode_tps", speed.decode_tps == 0 ? Json(nullptr) : Json(speed.decode_tps)},
           {"resident_share", speed.resident_share},
           {"drive_bound", speed.drive_bound}};
+}
+
+// No factor: which one holds depends on the run.
+Json past_json(const Correction& past) {
+  return {{"runs", past.runs},
+          {"median_error", past.runs > 0 ? Json(past.median_error) : Json(nullptr)}};
 }
 
 Json rate_json(double gbps) { return gbps == 0 ? Json(nullptr) : Json(gbps); }
@@ -96,7 +116,7 @@ std::string doctor_text(const DoctorPage& page) {
         "memory reads {:.3g} GB/s; the drive is not measured: name a model, or `hypura profile`\n",
         machine.memory.read_gbps);
   }
-  return text + model_line(page) + class_table(page) + limits_text(page);
+  return text + history_line(page) + model_line(page) + class_table(page) + limits_text(page);
 }
 
 std::string doctor_json(const DoctorPage& page) {
@@ -123,12 +143,16 @@ std::string doctor_json(const DoctorPage& page) {
     model["weight_bytes"] = page.model->bytes;
     model["active_share"] = page.model->active_share;
   }
+  const Json history = {{"path", page.history},
+                        {"decode", past_json(page.past.decode)},
+                        {"prompt", past_json(page.past.prompt)}};
   const Json object = {{"schema", 1},
                        {"can_run", can_run(page)},
                        {"capacity_bytes", page.capacity_bytes},
                        {"memory_gbps", rate_json(page.machine.memory.read_gbps)},
                        {"drive_gbps", rate_json(page.machine.drive.sequential_gbps)},
                        {"profile_date", page.machine.date},
+                       {"history", page.history.empty() ? Json(nullptr) : history},
                        {"classes", classes},
                        {"model", model},
                        {"findings", findings}};
@@ -179,6 +203,8 @@ Status doctor(const std::vector<std::string>& arguments) {
     if (!machine.ok()) return machine.status();
     page.machine = *std::move(machine);
     page.findings = diagnose(health, page.machine.warnings);
+    page.history = history_path();
+    page.past = calibrate(past_runs(page.history), {.profile = profile_id(page.machine)});
   }
   const std::string text = json ? doctor_json(page) : doctor_text(page);
   if (!write_answer(text)) return write_failure();

@@ -9,6 +9,7 @@
 #include "machine/profile.h"
 #include "machine/rule_of_thumb.h"
 #include "model/model_index.h"
+#include "plan/calibration.h"
 
 namespace hypura::cli {
 
@@ -22,6 +23,8 @@ struct DoctorPage {
   uint64_t capacity_bytes = 0;  // for weights
   std::optional<ModelShape> model;
   std::vector<Finding> findings;
+  std::string history;  // the file of past runs; empty where the user has no home
+  Calibration past;
 };
 
 std::string doctor_text(const DoctorPage& page);

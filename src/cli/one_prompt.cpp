@@ -7,6 +7,8 @@
 #include "cli/conversation.h"
 #include "cli/interrupt.h"
 #include "cli/mapped_file.h"
+#include "cli/plan/history_file.h"
+#include "cli/plan/run_record.h"
 #include "cli/terminal.h"
 #include "cli/tokens.h"
 #include "engine/llama_log.h"
@@ -76,8 +78,10 @@ Status answer_prompt(Engine& engine, const RunOptions& options,
   report.answer = *std::move(answer);
   report.finished = engine.stats();
   if (engine.draft_options().kind == DraftOptions::Kind::none) {
-    report.prediction = predict_run(engine, static_cast<uint32_t>(report.answer.prompt_tokens),
+    report.prediction = predict_run(engine, past_runs(options.history_file),
+                                    static_cast<uint32_t>(report.answer.prompt_tokens),
                                     static_cast<uint32_t>(report.answer.tokens.size()));
+    remember(engine, options.history_file, report);
   }
   save_statistics(engine);
   return written ? write_report(engine, options, report) : write_failure();

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
+#include "cli/plan/history_words.h"
 #include "engine/numerics.h"
 #include "machine/memory.h"
 
@@ -120,6 +121,19 @@ void add_prediction(Json& json, const RunReport& report, const Derived& derived)
   json["predicted_prefill_tps"] = known(prediction.prompt_tps.middle);
 }
 
+// Null where there is no prediction. The record is what the history holds, or would hold.
+Json past_json(const RunReport& report) {
+  if (!report.prediction.has_value()) return nullptr;
+  const RunPrediction& prediction = *report.prediction;
+  const Calibration& calibration = prediction.calibration;
+  return {
+      {"decode", correction_json(calibration.decode, prediction.uncalibrated_decode_tps)},
+      {"prefill", correction_json(calibration.prompt, prediction.uncalibrated_prompt_tps)},
+      {"record", report.record ? Json::parse(to_json(*report.record)) : Json(nullptr)},
+      {"kept", report.kept},
+  };
+}
+
 // Null where the budget does not follow the machine's memory.
 Json elastic_json(const std::optional<ElasticStats>& elastic) {
   if (!elastic) return nullptr;
@@ -232,8 +246,9 @@ std::string summary_text(const Engine& engine, const RunReport& report) {
   text += elastic_text(report.finished.elastic);
   if (report.prediction.has_value()) {
     const Range& decode = report.prediction->decode_tps;
-    text += fmt::format("; predicted {:.1f} tok/s ({:.1f} to {:.1f})", decode.middle, decode.low,
-                        decode.high);
+    const std::string past = past_text(report.prediction->calibration.decode);
+    text += fmt::format("; predicted {:.1f} tok/s ({:.1f} to {:.1f}{}{})", decode.middle,
+                        decode.low, decode.high, past.empty() ? "" : "; ", past);
     if (report.prediction->prompt_tps.middle > 0) {
       text += fmt::format(", prompt {:.1f}", report.prediction->prompt_tps.middle);
     }
@@ -274,6 +289,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
   json["decode"] = decode_json(report, derived.expert_uses > 0);
   json["io_gbps"] = rate(static_cast<double>(derived.bytes_read) * 1e-9, derived.seconds);
   add_prediction(json, report, derived);
+  json["history"] = past_json(report);
   json["elastic"] = elastic_json(report.finished.elastic);
   json["rss_peak_bytes"] = peak_resident_bytes();
   json["process_base_bytes"] = plan.process_base_bytes;

@@ -16,6 +16,8 @@ struct RunReport {
   EngineStats loaded;    // at the end of loading
   EngineStats finished;
   std::optional<RunPrediction> prediction;  // if the machine is known
+  std::optional<PastRun> record;            // if the run can be trusted
+  bool kept = false;                        // in the history
 };
 
 // The plan, tier by tier, for a person: several lines, before the first token.

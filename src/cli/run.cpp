@@ -6,6 +6,7 @@
 #include "cli/command_line.h"
 #include "cli/conversation.h"
 #include "cli/one_prompt.h"
+#include "cli/plan/history_file.h"
 #include "cli/plan/saved.h"
 #include "cli/run_options.h"
 #include "cli/terminal.h"
@@ -13,13 +14,14 @@
 namespace hypura::cli {
 namespace {
 
-RunCommand run_command(std::string& plan_file) {
+RunCommand run_command(std::string& plan_file, bool& no_history) {
   return {.name = "run",
           .description = "Generates text with a GGUF model of any size.",
-          .describe = [&plan_file](CommandLine& line) {
+          .describe = [&plan_file, &no_history](CommandLine& line) {
             line.option("--plan", plan_file,
                         "a plan that `hypura plan MODEL --save FILE` wrote: budget, mode, context, "
                         "micro-batch and what stays in RAM");
+            line.flag("--no-history", no_history, kNoHistoryHelp);
           }};
 }
 
@@ -27,13 +29,15 @@ RunCommand run_command(std::string& plan_file) {
 
 Status run(const std::vector<std::string>& arguments) {
   std::string plan_file;
-  const RunCommand command = run_command(plan_file);
+  bool no_history = false;
+  const RunCommand command = run_command(plan_file, no_history);
   Result<RunOptions> parsed = parse_run_options(arguments, command);
   if (!parsed.ok()) return parsed.status();
   RunOptions options = *std::move(parsed);
   if (options.help) {
     return write_answer(run_help(command)) ? Status() : write_failure();
   }
+  if (!no_history) options.history_file = history_path();
   if (!plan_file.empty()) {
     if (Status status = carry_out(plan_file, options.engine); !status.ok()) return status;
   }

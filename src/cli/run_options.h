@@ -23,6 +23,7 @@ struct RunOptions {
   bool interactive = false;  // -i: a conversation on the terminal
   bool chat = false;         // -cnv: the prompt is one message, in the model's chat template
   bool json = false;
+  std::string history_file;  // of past runs; empty: neither read nor written
   bool help = false;
 };
 

@@ -302,4 +302,14 @@ Result<MachineProfile> parse_profile(std::string_view text) {
   return profile;
 }
 
+std::string profile_id(const MachineProfile& profile) {
+  MachineProfile lasting = profile;
+  lasting.memory.limit_bytes = 0;
+  uint64_t hash = 14695981039346656037u;  // FNV-1a: the same on every machine
+  for (const char c : profile_json(lasting)) {
+    hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
+  }
+  return fmt::format("{:016x}", hash);
+}
+
 }  // namespace hypura

@@ -21,4 +21,8 @@ std::string profile_json(const MachineProfile& profile);
 // with the key and what is wrong with it.
 Result<MachineProfile> parse_profile(std::string_view text);
 
+// Sixteen hex digits of all that a profile says, but for the memory limit of the day: measured anew
+// or edited, it is another one.
+std::string profile_id(const MachineProfile& profile);
+
 }  // namespace hypura

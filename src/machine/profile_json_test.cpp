@@ -153,5 +153,16 @@ TEST(ProfileJson, EveryTruncationIsRefused) {
   }
 }
 
+TEST(ProfileId, IsAllThatIsMeasuredButNotTheLimitOfTheDay) {
+  MachineProfile profile;
+  profile.drive.sequential_gbps = 2;
+  const std::string id = profile_id(profile);
+  EXPECT_EQ(id.size(), 16u);
+  profile.memory.limit_bytes = 1 << 30;
+  EXPECT_EQ(profile_id(profile), id);
+  profile.drive.sequential_gbps = 2.1;
+  EXPECT_NE(profile_id(profile), id);
+}
+
 }  // namespace
 }  // namespace hypura

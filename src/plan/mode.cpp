@@ -24,6 +24,13 @@ bool streams(Mode mode) {
   return mode == Mode::experts || mode == Mode::dense || mode == Mode::mixed;
 }
 
+std::optional<Mode> parse_mode(std::string_view text) {
+  for (const Mode mode : {Mode::resident, Mode::mapped, Mode::experts, Mode::dense, Mode::mixed}) {
+    if (text == to_string(mode)) return mode;
+  }
+  return std::nullopt;
+}
+
 Mode mode_of(const Layout& layout) {
   const bool experts = !layout.pools.empty();
   const bool dense = layout.ring_bytes > 0;

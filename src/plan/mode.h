@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "model/layout.h"
 
@@ -11,6 +13,8 @@ namespace hypura {
 enum class Mode : uint8_t { automatic, resident, mapped, experts, dense, mixed };
 const char* to_string(Mode mode);
 bool streams(Mode mode);
+// The inverse of to_string, of what is a result: not "auto".
+std::optional<Mode> parse_mode(std::string_view text);
 
 // What a layout streams.
 Mode mode_of(const Layout& layout);

@@ -84,13 +84,6 @@ class Object {
   std::string fault_;
 };
 
-std::optional<Mode> parse_mode(const std::string& text) {
-  for (const Mode mode : {Mode::resident, Mode::mapped, Mode::experts, Mode::dense, Mode::mixed}) {
-    if (text == to_string(mode)) return mode;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 std::string metadata_hash(const ModelIndex& index) {

@@ -91,7 +91,8 @@ void apply(const std::vector<WhatIf>& changes, MachineProfile& machine, uint64_t
   }
 }
 
-std::vector<std::string> suggestions(const PlanInput& input, const Plan& plan) {
+std::vector<std::string> suggestions(const PlanInput& input, const Plan& plan,
+                                     const Calibration& calibration) {
   std::vector<std::string> lines;
   if (!streams(plan.mode)) return lines;
   const auto with = [&](const ModelDemand& demand, uint32_t prompt_tokens) {
@@ -117,8 +118,9 @@ std::vector<std::string> suggestions(const PlanInput& input, const Plan& plan) {
   if (now.ok() && wide.ok() && larger <= input.demand.context &&
       wide->prediction.prompt_tps.middle > kWorthwhile * now->prediction.prompt_tps.middle) {
     lines.push_back(fmt::format("-ub {}: prompts of {} tokens at {:.1f} tok/s, not {:.1f}", larger,
-                                larger, wide->prediction.prompt_tps.middle,
-                                now->prediction.prompt_tps.middle));
+                                larger,
+                                calibration.prompt.factor * wide->prediction.prompt_tps.middle,
+                                calibration.prompt.factor * now->prediction.prompt_tps.middle));
   }
   ModelDemand small = input.demand;
   const uint64_t freed =
@@ -131,8 +133,9 @@ std::vector<std::string> suggestions(const PlanInput& input, const Plan& plan) {
     lines.push_back(
         fmt::format("-ctk q8_0 -ctv q8_0: {} less KV (if it is F16 now), {:.2f} tok/s, "
                     "not {:.2f}; other bits",
-                    format_bytes(freed), less_kv->prediction.decode_tps.middle,
-                    plan.prediction.decode_tps.middle));
+                    format_bytes(freed),
+                    calibration.decode.factor * less_kv->prediction.decode_tps.middle,
+                    calibration.decode.factor * plan.prediction.decode_tps.middle));
   }
   return lines;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "plan/calibration.h"
 #include "plan/planner.h"
 
 namespace hypura {
@@ -24,7 +25,9 @@ Result<std::vector<WhatIf>> parse_what_if(std::string_view text);
 void apply(const std::vector<WhatIf>& changes, MachineProfile& machine, uint64_t& budget_bytes);
 
 // What the user could change of the model's settings, with what it would bring: "-ub 2048: prompts
-// at 31 tok/s, not 12". Never decided by the plan itself, for it changes bits.
-std::vector<std::string> suggestions(const PlanInput& input, const Plan& plan);
+// at 31 tok/s, not 12". Never decided by the plan itself, for it changes bits. `plan` is as
+// make_plan() left it; the lines speak of speeds as past runs correct them.
+std::vector<std::string> suggestions(const PlanInput& input, const Plan& plan,
+                                     const Calibration& calibration = {});
 
 }  // namespace hypura

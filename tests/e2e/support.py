@@ -1,5 +1,6 @@
 """What the end-to-end tests share: the command, its model, its outcome, and GGUF files to damage."""
 
+import atexit
 import json
 import os
 import shutil
@@ -13,6 +14,11 @@ BINARY = os.environ["HYPURA_BINARY"]
 REPO = Path(os.environ["HYPURA_REPO_DIR"])
 MODEL = REPO / "models" / "storyteller-moe-q4_k_m.gguf"
 PROMPT = "Once upon a time"
+
+# No test reads or writes what the commands keep of this user: profiles, statistics, past runs.
+_CACHE = tempfile.TemporaryDirectory(prefix="hypura-e2e-cache-")
+atexit.register(_CACHE.cleanup)
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 HANG_SECONDS = 240  # a busy machine is slow, not hung
 

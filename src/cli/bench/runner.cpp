@@ -182,7 +182,7 @@ void BenchRunner::choose_arms() {
 BenchArm BenchRunner::make_arm(const std::string& name) const {
   BenchArm arm{.name = name, .tokens = name == kMmapArm ? options_.slow_tokens : options_.tokens};
   arm.stock = name == kMmapArm && !options_.stock.empty();
-  arm.words = {"hypura", "run", options_.model, "--json"};
+  arm.words = {"hypura", "run", options_.model, "--json", "--no-history"};
   if (arm.stock) {
     arm.words = {options_.stock, "-m",          options_.model,
                  "-no-cnv",      "--no-warmup", "--no-display-prompt"};

@@ -10,6 +10,7 @@
 
 #include "cli/command_line.h"
 #include "cli/plan/fetch_header.h"
+#include "cli/plan/history_file.h"
 #include "cli/plan/machines.h"
 #include "cli/plan/saved.h"
 #include "cli/plan/view.h"
@@ -17,7 +18,9 @@
 #include "cli/terminal.h"
 #include "engine/llama_log.h"
 #include "engine/machine_probe.h"
+#include "machine/profile_json.h"
 #include "model/header_file.h"
+#include "plan/plan_file.h"
 #include "plan/what_if.h"
 
 namespace hypura::cli {
@@ -28,6 +31,7 @@ struct Words {
   std::string explain;
   std::string save;
   std::string what_if;
+  bool no_history = false;
 };
 
 RunCommand command_of(bool estimating, Words& words) {
@@ -36,7 +40,8 @@ RunCommand command_of(bool estimating, Words& words) {
       .description =
           estimating ? "Says what a machine that is not here would do with a model, and how fast."
                      : "Says what a run would do on this machine, and how fast, without running.",
-      .describe = [&words](CommandLine& line) {
+      .describe = [&words, estimating](CommandLine& line) {
+        if (!estimating) line.flag("--no-history", words.no_history, kNoHistoryHelp);
         line.option("--machine", words.machine,
                     "a machine by name (hypura estimate --help lists them), or the file of "
                     "its profile (default: this one)");
@@ -113,7 +118,21 @@ Status write_file(const std::string& path, const std::string& text) {
   return file ? Status() : Status(StatusCode::failed, "cannot write " + path);
 }
 
-Status what_if(const PlanInput& input, const std::string& text, std::string& answer) {
+// Past runs correct the plan's speeds. What it decides is left alone.
+void correct(const PlanInput& input, Plan& plan, PastView& past) {
+  Prediction& prediction = plan.prediction;
+  past.uncalibrated_decode_tps = prediction.decode_tps.middle;
+  past.uncalibrated_prompt_tps = prediction.prompt_tps.middle;
+  past.calibration = calibrate(past.runs, {.profile = past.profile,
+                                           .model = metadata_hash(input.index),
+                                           .mode = plan.mode,
+                                           .decode = bottleneck_of(prediction.token),
+                                           .prompt = bottleneck_of(prediction.prompt)});
+  apply(past.calibration, prediction);
+}
+
+Status what_if(const PlanView& view, const std::string& text, std::string& answer) {
+  const PlanInput& input = view.input;
   const Result<std::vector<WhatIf>> changes = parse_what_if(text);
   if (!changes.ok()) return changes.status();
   MachineProfile machine = input.machine;
@@ -126,9 +145,11 @@ Status what_if(const PlanInput& input, const std::string& text, std::string& ans
                           .mode = input.mode,
                           .gpu_bytes = input.gpu_bytes,
                           .work = input.work};
-  const Result<Plan> plan = make_plan(changed);
+  Result<Plan> plan = make_plan(changed);
   if (!plan.ok()) return plan.status();
-  answer = plan_table({.input = changed, .plan = *plan});
+  PastView past = view.past;
+  correct(changed, *plan, past);
+  answer = plan_table({.input = changed, .plan = *plan, .past = past});
   return Status();
 }
 
@@ -149,7 +170,7 @@ Status show(const PlanView& view, const RunOptions& options, const Words& words)
   }
   if (!words.what_if.empty()) {
     std::string changed;
-    if (Status status = what_if(view.input, words.what_if, changed); !status.ok()) return status;
+    if (Status status = what_if(view, words.what_if, changed); !status.ok()) return status;
     answer += fmt::format("\nwith {}:\n\n{}", words.what_if, changed);
   }
   return write_answer(answer) ? Status() : write_failure();
@@ -208,13 +229,18 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   if (here && !options.engine.ram_budget.is_explicit()) {
     input.available_bytes = measured->available_bytes;
   }
-  const Result<Plan> plan = make_plan(input);
+  Result<Plan> plan = make_plan(input);
   if (!plan.ok()) return plan.status();
+  const Plan uncorrected = *plan;
+  PastView past{.profile = profile_id(*machine)};
+  if (here && !words.no_history) past.runs = past_runs(history_path());
+  correct(input, *plan, past);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return show({.input = input,
                .plan = *plan,
-               .suggestions = suggestions(input, *plan),
-               .seconds = seconds.count()},
+               .suggestions = suggestions(input, uncorrected, past.calibration),
+               .seconds = seconds.count(),
+               .past = past},
               options, words);
 }
 

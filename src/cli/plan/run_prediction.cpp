@@ -4,11 +4,13 @@
 
 #include "cli/bench/bound.h"
 #include "cli/plan/machines.h"
+#include "machine/profile_json.h"
+#include "plan/plan_file.h"
 
 namespace hypura::cli {
 
-std::optional<RunPrediction> predict_run(const Engine& engine, uint32_t prompt_tokens,
-                                         uint32_t answer_tokens) {
+std::optional<RunPrediction> predict_run(const Engine& engine, const std::vector<PastRun>& past,
+                                         uint32_t prompt_tokens, uint32_t answer_tokens) {
   const std::optional<MachineProfile> machine = known_machine(engine.index().shards().front().path);
   if (!machine.has_value()) return std::nullopt;
   const PlanSummary& plan = engine.plan();
@@ -38,10 +40,20 @@ std::optional<RunPrediction> predict_run(const Engine& engine, uint32_t prompt_t
                                 .memory_bytes = memory_bytes,
                                 .drive_gbps = machine->drive.sequential_gbps,
                                 .compute_seconds = prediction.token.compute_seconds()});
-  return RunPrediction{.decode_tps = prediction.decode_tps,
-                       .prompt_tps = prediction.prompt_tps,
+  const RunKind kind{.profile = profile_id(*machine),
+                     .model = metadata_hash(engine.index()),
+                     .mode = plan.mode,
+                     .decode = bottleneck_of(prediction.token),
+                     .prompt = bottleneck_of(prediction.prompt)};
+  const Calibration calibration = calibrate(past, kind);
+  return RunPrediction{.decode_tps = scaled(prediction.decode_tps, calibration.decode.factor),
+                       .prompt_tps = scaled(prediction.prompt_tps, calibration.prompt.factor),
                        .bound_seconds = bound.seconds,
-                       .drive_gbps = machine->drive.sequential_gbps};
+                       .drive_gbps = machine->drive.sequential_gbps,
+                       .uncalibrated_decode_tps = prediction.decode_tps.middle,
+                       .uncalibrated_prompt_tps = prediction.prompt_tps.middle,
+                       .kind = kind,
+                       .calibration = calibration};
 }
 
 }  // namespace hypura::cli

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
+#include "cli/plan/history_words.h"
 #include "model/printable.h"
 
 namespace hypura::cli {
@@ -144,6 +145,16 @@ std::string explain_tier(const PlanView& view, const std::string& tier) {
   return roles.empty() ? text + "  nothing\n" : text;
 }
 
+// What past runs of this machine did to the speeds above.
+std::string past_line(const Calibration& calibration) {
+  const auto phase = [](const char* name, const Correction& correction) {
+    return correction.runs == 0 ? std::string()
+                                : fmt::format("past   {}: {}, corrected by x{:.2f}\n", name,
+                                              past_text(correction), correction.factor);
+  };
+  return phase("decode", calibration.decode) + phase("prompt", calibration.prompt);
+}
+
 Json range_json(const Range& range) {
   if (range.middle <= 0) return nullptr;
   return {{"low", range.low}, {"middle", range.middle}, {"high", range.high}};
@@ -195,6 +206,7 @@ std::string plan_table(const PlanView& view) {
                       rate_text(plan.prediction.decode_tps),
                       fit_class(plan.prediction.decode_tps.middle), plan.prediction.bottleneck,
                       rate_text(plan.prediction.prompt_tps), plan.prediction.prompt_bottleneck);
+  text += past_line(view.past.calibration);
   for (const std::string& line : view.suggestions) text += "try    " + line + "\n";
   return text;
 }
@@ -236,6 +248,9 @@ std::string plan_json(const PlanView& view) {
                    {"read_seconds", token.read_seconds}, {"wait_seconds", token.wait_seconds}};
   json["suggestions"] = view.suggestions;
   json["planning_seconds"] = view.seconds;
+  json["history"] = {
+      {"decode", correction_json(view.past.calibration.decode, view.past.uncalibrated_decode_tps)},
+      {"prompt", correction_json(view.past.calibration.prompt, view.past.uncalibrated_prompt_tps)}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

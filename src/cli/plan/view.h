@@ -4,9 +4,19 @@
 #include <vector>
 
 #include "base/status.h"
+#include "plan/calibration.h"
 #include "plan/planner.h"
 
 namespace hypura::cli {
+
+// Past runs, and what they did to a plan's speeds.
+struct PastView {
+  std::vector<PastRun> runs;
+  std::string profile;  // of this machine as it was measured, whatever a what-if makes of it
+  Calibration calibration = {};
+  double uncalibrated_decode_tps = 0;
+  double uncalibrated_prompt_tps = 0;
+};
 
 // One plan, and what it was made from, as it is shown.
 struct PlanView {
@@ -14,6 +24,7 @@ struct PlanView {
   const Plan& plan;
   std::vector<std::string> suggestions;
   double seconds = 0;  // that planning took
+  PastView past = {};
 };
 
 // A table by tier, the prediction and what limits it.
