@@ -19,7 +19,7 @@ RunCommand run_command(std::string& plan_file) {
           .describe = [&plan_file](CommandLine& line) {
             line.option("--plan", plan_file,
                         "a plan that `hypura plan MODEL --save FILE` wrote: budget, mode, context, "
-                        "micro-batch and what stays in RAM");
+                        "micro-batch, threads, KV types, draft, and what stays in RAM");
           }};
 }
 
@@ -35,7 +35,7 @@ Status run(const std::vector<std::string>& arguments) {
     return write_answer(run_help(command)) ? Status() : write_failure();
   }
   if (!plan_file.empty()) {
-    if (Status status = carry_out(plan_file, options.engine); !status.ok()) return status;
+    if (Status status = carry_out(plan_file, options); !status.ok()) return status;
   }
   RunReport report;
   Result<std::unique_ptr<Engine>> engine = open_model(options, report);

@@ -23,6 +23,7 @@ struct RunOptions {
   bool interactive = false;  // -i: a conversation on the terminal
   bool chat = false;         // -cnv: the prompt is one message, in the model's chat template
   bool json = false;
+  bool kv_type_auto = false;  // a smaller KV cache is allowed where memory is tight
   bool help = false;
 };
 
