@@ -75,6 +75,12 @@ TEST_F(Threads, TheUsualOnesStayWhereTheyWereNotMeasured) {
   EXPECT_EQ(chosen(4, 4), (ThreadCounts{4, 4}));
 }
 
+TEST_F(Threads, ABusyMachineSaysNothing) {
+  machine_.warnings = {"busy: other programs computed, a load of 2.5 on 2 cores"};
+  EXPECT_EQ(chosen(1, 1), (ThreadCounts{1, 1}));
+  EXPECT_EQ(chosen(64, 64), (ThreadCounts{4, 4}));
+}
+
 TEST_F(Threads, NeverMoreThanCanRunAtOnce) {
   const ThreadChoice choice = choose_threads(index_, machine_, {.token = 64, .batch = 64});
   EXPECT_EQ(choice.counts, (ThreadCounts{4, 4}));

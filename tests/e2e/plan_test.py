@@ -286,7 +286,7 @@ class Plan(support.TestCase):
             sample["token_gbps"] = 10.0 if sample["threads"] == 1 else 2.0
             sample["batch_gbps"] = 10.0 * sample["threads"]
             sample["expert_gbps"], sample["spread"] = 0, 0.02
-        machine["nodes"] = []
+        machine["nodes"], machine["warnings"] = [], []
         kept.write_text(json.dumps(machine))
         text = self.done(*plan, "--explain", "threads").stdout
         self.assertIn("threads: 1 for tokens", text)
