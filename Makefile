@@ -6,7 +6,7 @@ SOAK_MINUTES ?= 60
 export JOBS HYPURA_CACHE HYPURA_LLAMA_DIR
 
 .DEFAULT_GOAL := build
-.PHONY: build plugin demo test soak bench bench-headline bench-matrix bench-prediction models fuzz clean help
+.PHONY: build plugin demo test soak bench bench-headline bench-matrix bench-prediction bench-sweep models fuzz clean help
 
 build:    ## build/hypura
 	@tools/bootstrap.sh build
@@ -41,6 +41,11 @@ bench-prediction: build    ## predicted and actual speeds of 16 cells (writes 15
 	@tools/bootstrap.sh bench
 	@tools/build.sh build/release "hypura hypura_make_model"
 	@bench/prediction.py
+
+bench-sweep: build    ## the chosen plans against other ones, in real runs (writes 11 GB to build/models)
+	@tools/bootstrap.sh bench
+	@tools/build.sh build/release "hypura hypura_make_model"
+	@bench/sweep.py
 
 models:    ## fetch SmolLM2-135M-Instruct into the cache
 	@tools/fetch_smollm2.sh

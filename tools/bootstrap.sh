@@ -15,8 +15,8 @@ readonly package=node-llama-cpp@3.22.1
 readonly integrity=sha512-bltIipuWmc123H7tMIgDGKSsSrhmhlQYeVUC48XTjVW7XGJJiJJyCdlTMzQ/LiWoPkGDpcL4FviDpgw7qfTiDw==
 readonly version=v0.5.0 commit=de3ff81
 
-readonly build_packages="build-essential ca-certificates cmake git libcli11-dev libfmt-dev
-  libgtest-dev liburing-dev ninja-build nlohmann-json3-dev pkg-config python3"
+readonly build_packages="build-essential ca-certificates cmake git libcli11-dev
+  libcurl4-openssl-dev libfmt-dev libgtest-dev liburing-dev ninja-build nlohmann-json3-dev pkg-config python3"
 readonly test_packages="clang-14 libclang-rt-14-dev python3-pip"
 
 # OpenMP's spinning threads starve the reads, BLAS would take our nodes: both stay off.

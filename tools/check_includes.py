@@ -28,7 +28,7 @@ IMPURE = re.compile(r"fstream|iostream|filesystem|cstdio|thread|chrono|.*\.h")
 SYSTEM = re.compile(r"[a-z0-9_]+|[a-z0-9_]+\.h|(sys|linux|asm|netinet|arpa|mach|mach-o|dispatch)/.*\.h")
 
 LLAMA_COMMON = """arg base64 build-info chat chat-auto-parser chat-peg-parser common console debug
-    download fit hf-cache http json-schema-to-grammar json-schema log ngram-cache ngram-map
+    download fit hf-cache json-schema-to-grammar json-schema log ngram-cache ngram-map
     ngram-mod peg-parser preset reasoning-budget sampling speculative subproc trie unicode""".split()
 
 # (headers, which layers or files may include them, why). "model:one" is one file of model.
@@ -43,6 +43,7 @@ THIRD_PARTY = [
      "llama.cpp's common lies behind the engine"),
     (r"nlohmann/.*", ["machine", "plan", "trace", "engine", "server", "cli"],
      "JSON is for the edges"),
+    (r"curl/.*", ["cli/plan/fetch_header.cpp"], "one file speaks to servers"),
     (r"CLI/.*", ["cli"], "options are parsed in the commands"),
     (r"(gtest|gmock)/.*", [], "tests only"),
     (r"fmt/.*", list(LAYERS), ""),
@@ -209,6 +210,7 @@ def self_test():
         "common in the backend": ("src/backend/a.cpp", '#include "sampling.h"'),
         "gtest outside a test": ("src/io/a.cpp", "#include <gtest/gtest.h>"),
         "CLI outside a command": ("src/engine/a.cpp", "#include <CLI/CLI.hpp>"),
+        "curl elsewhere": ("src/cli/run.cpp", "#include <curl/curl.h>"),
         "json in a low layer": ("src/io/a.cpp", "#include <nlohmann/json.hpp>"),
         "an unknown library": ("src/io/a.cpp", "#include <boost/asio.hpp>"),
         "a missing header": ("src/io/a.cpp", '#include "io/none.h"'),

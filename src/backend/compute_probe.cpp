@@ -26,6 +26,8 @@ constexpr int64_t kExpertColumns = 2048;
 constexpr int64_t kBatchTokens = 512;
 constexpr int64_t kExpertsUsed = 8;
 constexpr size_t kExpertBytes = kMiB;
+constexpr int kChainNodes = 256;  // about a small model's graph
+constexpr int64_t kChainColumns = 1024;
 constexpr size_t kMatrixBytes = 8 * kMiB;  // of one token's: short runs, so that few are disturbed
 constexpr size_t kWeightBytesMin = kMatrixBytes;
 constexpr double kSecondsMin = 0.02;  // of one rate
@@ -106,7 +108,8 @@ class Bench {
 class Operation {
  public:
   explicit Operation(Bench& bench) : bench_(bench) {
-    context_.reset(ggml_init({.mem_size = 8 * ggml_tensor_overhead() + ggml_graph_overhead(),
+    context_.reset(ggml_init({.mem_size = (8 + kChainNodes) * ggml_tensor_overhead() +
+                                          ggml_graph_overhead(),
                               .mem_buffer = nullptr,
                               .no_alloc = true}));
   }
@@ -133,6 +136,18 @@ class Operation {
     std::iota(order_.begin(), order_.end(), 0);
     std::shuffle(order_.begin(), order_.end(), std::mt19937(1));
     return finish(ggml_mul_mat_id(context, weight_, input_, ids_));
+  }
+
+  // Additions of `weight_` again and again, each a node that waits for the one before. Its rate is
+  // in 1e9 nodes a second.
+  bool chain() {
+    ggml_context* context = context_.get();
+    weight_ = ggml_new_tensor_1d(context, GGML_TYPE_F32, kChainColumns);
+    input_ = ggml_new_tensor_1d(context, GGML_TYPE_F32, kChainColumns);
+    bytes_ = kChainNodes;
+    ggml_tensor* sum = input_;
+    for (int i = 0; i < kChainNodes; ++i) sum = ggml_add(context, sum, weight_);
+    return finish(sum);
   }
 
   // From here on its weights stay in the caches.
@@ -228,6 +243,15 @@ void measure_cell(Bench& bench, Cell& cell, double seconds, const std::atomic<bo
 
 constexpr int64_t kSmallRows = 16;
 
+Repeated chained_nodes(Bench& bench, int threads, const std::atomic<bool>* stop) {
+  bench.set_threads(threads);
+  bench.fill(GGML_TYPE_F32);
+  Operation nodes(bench);
+  if (!nodes.chain()) return {};
+  nodes.stay();
+  return nodes.measure(kSecondsMin, stop);
+}
+
 // Calls of a graph so small that it is all overhead, as a rate of its weights.
 Repeated small_calls(Bench& bench, int threads, const std::atomic<bool>* stop) {
   bench.set_threads(threads);
@@ -255,7 +279,8 @@ ComputeFindings findings_of(const std::vector<Cell>& cells, const Repeated& smal
                                 .threads = cell.threads,
                                 .token_gbps = rounded(token_gbps),
                                 .batch_gbps = rounded(cell.batch.fast()),
-                                .expert_gbps = rounded(cell.experts.fast())});
+                                .expert_gbps = rounded(cell.experts.fast()),
+                                .spread = rounded(1 - cell.token.median() / token_gbps)});
     if (cell.threads != threads) continue;
     spreads.push_back(1 - cell.token.median() / token_gbps);
     if (cell.pass_gbps.front() > 0) {
@@ -301,6 +326,7 @@ Result<ComputeFindings> probe_compute(const ComputeProbeOptions& options) {
   const double seconds = std::clamp(options.seconds / (3 * steps), kSecondsMin, kSecondsMax);
 
   Repeated small;
+  std::map<int, Repeated> chained;  // by threads, in 1e9 nodes a second
   const double begin = now_seconds();
   for (int step = 0; step < steps && !stopped(); ++step) {
     const bool first_pass = step < static_cast<int>(cells.size());
@@ -309,6 +335,9 @@ Result<ComputeFindings> probe_compute(const ComputeProbeOptions& options) {
     Cell& cell = cells[static_cast<size_t>(step) % cells.size()];
     if (step % static_cast<int>(cells.size()) == 0) {
       small.add(small_calls(*bench, options.threads.front(), options.stop));
+      for (const int threads : options.threads) {
+        chained[threads].add(chained_nodes(*bench, threads, options.stop));
+      }
     }
     if (cell.threads == options.threads.front()) bench->fill(cell.type);
     measure_cell(*bench, cell, seconds, options.stop);
@@ -317,7 +346,12 @@ Result<ComputeFindings> probe_compute(const ComputeProbeOptions& options) {
   if (stopped()) {
     return Status(StatusCode::interrupted, "interrupted while measuring the processor");
   }
-  return findings_of(cells, small, options.threads.front());
+  ComputeFindings findings = findings_of(cells, small, options.threads.front());
+  for (const auto& [threads, rates] : chained) {
+    if (rates.empty()) continue;
+    findings.nodes.push_back({.threads = threads, .node_us = rounded(1e-3 / rates.fast())});
+  }
+  return findings;
 }
 
 std::vector<std::string> cpu_features() {

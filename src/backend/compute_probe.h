@@ -25,6 +25,7 @@ struct ComputeProbeOptions {
 
 struct ComputeFindings {
   std::vector<ComputeSample> samples;
+  std::vector<NodeSample> nodes;  // for each of the thread counts
   double graph_overhead_us = 0;
   double spread = 0;    // of one token's rates, from the median to the fast, median over types
   double slowdown = 0;  // from the first pass over all to the last, the median over types

@@ -144,6 +144,14 @@ Result<SplitArguments> split_arguments(const std::vector<std::string>& arguments
   return split;
 }
 
+bool asks_for(const std::vector<std::string>& arguments, const std::string& option_name) {
+  const common_arg* option = find_option(option_name);
+  if (option == nullptr) return false;
+  if (option->env != nullptr && option->has_value_from_env()) return true;
+  return std::any_of(arguments.begin(), arguments.end(),
+                     [&](const std::string& word) { return lists(option->args, word); });
+}
+
 bool parse_llama_arguments(const std::vector<std::string>& arguments, const std::string& model_path,
                            common_params& params) {
   std::vector<std::string> words = {"hypura", "-m", model_path};

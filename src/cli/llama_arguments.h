@@ -19,6 +19,9 @@ struct SplitArguments {
 // here; none is ignored.
 Result<SplitArguments> split_arguments(const std::vector<std::string>& arguments);
 
+// Whether llama.cpp's option (any of its names) is among `arguments` or in the environment.
+bool asks_for(const std::vector<std::string>& arguments, const std::string& option_name);
+
 // Lets llama.cpp parse its options into `params`. On failure it has said why on stderr.
 bool parse_llama_arguments(const std::vector<std::string>& arguments, const std::string& model_path,
                            common_params& params);

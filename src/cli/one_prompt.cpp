@@ -9,6 +9,8 @@
 #include "cli/mapped_file.h"
 #include "cli/plan/history_file.h"
 #include "cli/plan/run_record.h"
+#include "cli/plan/kv_type.h"
+#include "cli/plan/machines.h"
 #include "cli/terminal.h"
 #include "cli/tokens.h"
 #include "engine/llama_log.h"
@@ -25,6 +27,8 @@ constexpr int kVerbose = 4;
 Result<std::unique_ptr<Engine>> open_model(RunOptions& options, RunReport& report) {
   quiet_llama_log(options.engine.params.verbosity >= kVerbose);
   options.engine.stop = &interrupt_flag();
+  options.engine.machine = known_machine(options.engine.model_path);
+  if (Status status = settle_kv_type(options); !status.ok()) return status;
   watch_mapped_file(options.engine.model_path);
 
   const auto start = std::chrono::steady_clock::now();

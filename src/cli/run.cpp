@@ -20,7 +20,7 @@ RunCommand run_command(std::string& plan_file, bool& no_history) {
           .describe = [&plan_file, &no_history](CommandLine& line) {
             line.option("--plan", plan_file,
                         "a plan that `hypura plan MODEL --save FILE` wrote: budget, mode, context, "
-                        "micro-batch and what stays in RAM");
+                        "micro-batch, threads, KV types, draft, and what stays in RAM");
             line.flag("--no-history", no_history, kNoHistoryHelp);
           }};
 }
@@ -39,7 +39,7 @@ Status run(const std::vector<std::string>& arguments) {
   }
   if (!no_history) options.history_file = history_path();
   if (!plan_file.empty()) {
-    if (Status status = carry_out(plan_file, options.engine); !status.ok()) return status;
+    if (Status status = carry_out(plan_file, options); !status.ok()) return status;
   }
   RunReport report;
   Result<std::unique_ptr<Engine>> engine = open_model(options, report);

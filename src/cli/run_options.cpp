@@ -41,6 +41,7 @@ struct Words {
   std::string prefetch = "auto";
   std::string draft;
   std::string draft_depth = "auto";
+  std::string kv_type;
   int context = 0;
   bool exact = false;
   bool fast_prompt = false;
@@ -69,6 +70,9 @@ void describe(const RunCommand& command, CommandLine& line, Words& words) {
               "(default: auto)");
   line.option("--ctx", words.context, 1, kContextMax,
               "tokens of context; like -c (default: the model's, at most 8192)");
+  line.option("--kv-type", words.kv_type,
+              "type of the KV cache: like -ctk and -ctv, or auto, which takes q8_0 for other bits "
+              "where memory is tight (default: f16)");
   line.flag("--json", words.json, "print one JSON object at the end instead of the text");
   if (command.describe) command.describe(line);
 }
@@ -105,6 +109,22 @@ Result<DraftOptions> parse_draft(const Words& words) {
         .suggest("--draft MODEL, or --draft lookup");
   }
   return draft;
+}
+
+// A type is llama.cpp's to judge; auto is ours, once the model is known.
+Status take_kv_type(const Words& words, RunOptions& options, std::vector<std::string>& llama) {
+  if (words.kv_type.empty()) return Status();
+  for (const char* other : {"--cache-type-k", "--cache-type-v"}) {
+    if (!asks_for(llama, other)) continue;
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("--kv-type and {} exclude each other", other));
+  }
+  options.kv_type_auto = words.kv_type == "auto";
+  if (options.kv_type_auto) return Status();
+  for (const char* option : {"--cache-type-k", "--cache-type-v"}) {
+    llama.insert(llama.end(), {option, words.kv_type});
+  }
+  return Status();
 }
 
 // llama.cpp takes any number for these, and aborts or hangs on some.
@@ -162,6 +182,11 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
   engine.fast_prompt = words.fast_prompt;
   options.json = words.json;
 
+  if (Status status = take_kv_type(words, options, split->llama); !status.ok()) return status;
+  engine.choose_threads = !asks_for(split->llama, "--threads");
+  // As in llama.cpp, prompts take the threads that were asked for, if none were for them.
+  engine.choose_threads_batch =
+      engine.choose_threads && !asks_for(split->llama, "--threads-batch");
   if (!parse_llama_arguments(split->llama, words.model, engine.params)) {
     return Status(StatusCode::invalid_argument, "");
   }

@@ -24,6 +24,7 @@ struct RunOptions {
   bool chat = false;         // -cnv: the prompt is one message, in the model's chat template
   bool json = false;
   std::string history_file;  // of past runs; empty: neither read nor written
+  bool kv_type_auto = false;  // a smaller KV cache is allowed where memory is tight
   bool help = false;
 };
 

@@ -34,6 +34,12 @@ struct Grant {
 template struct Grant<ExpectedSizes, &llama_context::backend_buf_exp_size>;
 template struct Grant<BufferTypes, &llama_context::backend_buft>;
 
+// Nodes that only look at others' memory: no thread waits for them.
+bool computes_nothing(ggml_op op) {
+  return op == GGML_OP_NONE || op == GGML_OP_RESHAPE || op == GGML_OP_VIEW ||
+         op == GGML_OP_PERMUTE || op == GGML_OP_TRANSPOSE;
+}
+
 }  // namespace
 
 Result<ContextSize> measure_context(llama_model* model, const llama_context_params& params) {
@@ -65,6 +71,10 @@ Result<ContextSize> measure_context(llama_model* model, const llama_context_para
   const uint64_t outputs = context->get_cparams().n_outputs_max;
   size.output_bytes = outputs * vocabulary * sizeof(float);
   size.flash_attention = context->get_cparams().flash_attn;
+  ggml_cgraph* graph = context->get_gf_res_reserve()->get_gf();
+  for (int i = 0; i < ggml_graph_n_nodes(graph); ++i) {
+    if (!computes_nothing(ggml_graph_node(graph, i)->op)) ++size.graph_nodes;
+  }
   size.anonymous_bytes = anonymous_bytes();
   llama_free(context);
   model->hparams.no_alloc = before;

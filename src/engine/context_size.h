@@ -13,6 +13,7 @@ struct ContextSize {
   uint64_t compute_bytes = 0;  // activations of one micro-batch
   uint64_t output_bytes = 0;   // logits
   bool flash_attention = false;
+  uint32_t graph_nodes = 0;  // of one token, that compute something
   uint64_t anonymous_bytes = 0;  // of the process, while the context's bookkeeping exists
   uint64_t total_bytes() const { return kv_bytes + compute_bytes + output_bytes; }
 };

@@ -76,14 +76,21 @@ Result<MeasuredModel> Engine::measure_model(EngineOptions options) {
                                     .fixed_bytes = plan.fixed_bytes,
                                     .kv_bytes = plan.context.kv_bytes,
                                     .compute_bytes = plan.context.compute_bytes,
+                                    .draft_bytes = plan.draft_bytes,
                                     .process_base_bytes = plan.process_base_bytes,
                                     .rows_per_graph =
                                         engine.streamed_model_->demand().rows_per_graph,
                                     .context = engine.context_params_.n_ctx,
                                     .micro_batch = engine.context_params_.n_ubatch,
-                                    .threads = engine.context_params_.n_threads},
+                                    .threads = engine.context_params_.n_threads,
+                                    .threads_batch = engine.context_params_.n_threads_batch,
+                                    .graph_nodes = plan.context.graph_nodes},
+                         .threads = plan.threads,
                          .budget_bytes = plan.budget_bytes,
                          .available_bytes = engine.available_bytes_};
+  if (engine.options_.fast_prompt) {
+    measured.demand.repacked_bytes = engine.streamed_model_->repacked_bytes();
+  }
   return measured;
 }
 
@@ -124,12 +131,26 @@ Status Engine::open_index() {
                   fmt::format("{} threads: at most {}", threads, GGML_MAX_N_THREADS))
         .suggest("as many as there are cores, which is the default");
   }
+  choose_thread_counts();
   context_params_ = common_context_params_to_llama(params);
   context_params_.op_offload = false;
   plan_.budget_bytes =
       resolve_budget(kProcessBaseBytes + kProcessBasePerMetadata * index_->info().metadata_bytes);
 
   return open_draft();
+}
+
+void Engine::choose_thread_counts() {
+  int& token = options_.params.cpuparams.n_threads;
+  int& batch = options_.params.cpuparams_batch.n_threads;
+  plan_.threads = choose_threads(*index_, options_.machine.value_or(MachineProfile()),
+                                 {.token = token, .batch = batch});
+  ThreadCounts& chosen = plan_.threads.counts;
+  if (!options_.choose_threads) chosen.token = token;
+  if (!options_.choose_threads_batch) chosen.batch = batch;
+  if (!options_.choose_threads && !options_.choose_threads_batch) plan_.threads.why = "as asked for";
+  token = chosen.token;
+  batch = chosen.batch;
 }
 
 // `base_bytes`: the process base that `auto` leaves room for.
@@ -390,6 +411,7 @@ Status Engine::place_weights() {
   };
   if (options_.choice.has_value()) {
     input.pin_bytes_max = options_.choice->pin_bytes_max;
+    input.pool_bytes_max = options_.choice->pool_bytes_max;
     input.ring_slots = options_.choice->ring_slots;
   }
   const uint64_t minimum = minimum_weight_budget(*index_, input);
@@ -421,6 +443,9 @@ Status Engine::place_weights() {
     input.speeds = measure_speeds(*index_, *layout, *device_, context_params_.n_threads);
     layout = place_repacked(*index_, input, streamed_model_->repacked_bytes());
     if (!layout.ok()) return layout.status();
+  }
+  if (options_.choice.has_value()) {
+    if (Status status = check_choice(*options_.choice, *layout); !status.ok()) return status;
   }
   if (Status status = load_draft(); !status.ok()) return status;
 

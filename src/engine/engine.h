@@ -22,6 +22,7 @@
 #include "plan/budget.h"
 #include "plan/mode.h"
 #include "plan/planner.h"
+#include "plan/threads.h"
 #include "trace/routing_recorder.h"
 
 namespace hypura {
@@ -46,6 +47,11 @@ struct EngineOptions {
   PrefetchMode prefetch = PrefetchMode::automatic;
   DraftOptions draft;
   std::optional<PlanChoice> choice;  // of a plan made before; else what fits is placed by rule
+  // This machine, where it was profiled, and which thread counts of `params` nobody asked for: they
+  // are chosen by what was measured.
+  std::optional<MachineProfile> machine;
+  bool choose_threads = false;
+  bool choose_threads_batch = false;
   std::string statistics_folder;  // where co-activation is kept between runs; empty: nowhere
   common_params params;         // llama.cpp's own; the engine overrides what streaming dictates
   std::function<bool(uint64_t done, uint64_t total)> progress;  // false cancels
@@ -75,12 +81,14 @@ struct PlanSummary {
   uint32_t expert_slots = 0;   // over all projections
   uint32_t expert_slices = 0;
   uint64_t process_base_bytes = 0;  // code, vocabulary, metadata: outside of the budget
+  ThreadChoice threads;
 };
 
 // What a model would ask of a machine, found without reading a weight.
 struct MeasuredModel {
   ModelIndex index;
   ModelDemand demand;
+  ThreadChoice threads;  // and why; without a profile nothing is known of times
   uint64_t budget_bytes = 0;     // of the options, on this machine; 0 for the least that works
   uint64_t available_bytes = 0;  // on this machine
 };
@@ -153,6 +161,7 @@ class Engine {
   Status measure_streamed();
   Status place_weights();
   uint64_t resolve_budget(uint64_t base_bytes) const;
+  void choose_thread_counts();
   bool fits_page_cache() const;
   void share_threads();
   std::string draft_text() const;

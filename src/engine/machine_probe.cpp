@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "backend/compute_probe.h"
 #include "backend/gpu_probe.h"
 #include "base/units.h"
+#include "common.h"
 #include "io/block_device.h"
 #include "machine/cpu_state.h"
 #include "machine/description.h"
@@ -36,12 +38,13 @@ constexpr double kComputeSeconds = 6;
 constexpr double kMemoryShare = 0.05;
 constexpr double kDriveShare = 0.50;
 
-// 1, 2, 4 .. all cores, the last ones first: they matter most.
+// 1, 2, 4 .. all cores and what llama.cpp takes by itself (of hybrid processors the fast cores),
+// the last ones first: they matter most.
 std::vector<int> thread_counts(int cores) {
-  std::vector<int> counts;
+  std::vector<int> counts = {cores, std::clamp<int>(common_cpu_get_num_math(), 1, cores)};
   for (int threads = 1; threads < cores; threads *= 2) counts.push_back(threads);
-  counts.push_back(cores);
-  std::reverse(counts.begin(), counts.end());
+  std::sort(counts.begin(), counts.end(), std::greater<>());
+  counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
   return counts;
 }
 
@@ -142,6 +145,7 @@ class Probe {
     if (!findings.ok()) return findings.status();
     profile_.compute = findings->samples;
     profile_.graph_overhead_us = findings->graph_overhead_us;
+    profile_.nodes = findings->nodes;
     doubts_.compute_spread = findings->spread;
     doubts_.compute_slowdown = findings->slowdown;
     return Status();

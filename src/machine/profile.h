@@ -40,6 +40,13 @@ struct ComputeSample {
   double token_gbps = 0;   // one token: bytes of weights a second
   double batch_gbps = 0;   // 512 tokens: bytes of weights times tokens a second
   double expert_gbps = 0;  // MUL_MAT_ID, one token, experts of 1 MiB
+  double spread = 0;       // of one token's: from the median to the fast, as a share
+};
+
+// What a node of a graph costs beside its work: a chain of additions of 1024 numbers.
+struct NodeSample {
+  int threads = 0;
+  double node_us = 0;
 };
 
 struct MemoryProfile {
@@ -77,6 +84,7 @@ struct MachineProfile {
   MemoryProfile memory;
   std::vector<ComputeSample> compute;
   double graph_overhead_us = 0;  // a call of a graph with one small node: threads woken and joined
+  std::vector<NodeSample> nodes;
   DriveProfile drive;
   std::vector<GpuProfile> gpus;
   std::vector<std::string> warnings;  // noisy, throttled, buffered: for people

@@ -191,6 +191,13 @@ void transfer(Side& side, ComputeSample& sample) {
   side.number("token_gbps", sample.token_gbps, kGbpsMax);
   side.number("batch_gbps", sample.batch_gbps, kBatchGbpsMax);
   side.number("expert_gbps", sample.expert_gbps, kGbpsMax);
+  side.number("spread", sample.spread, kSpreadMax);
+}
+
+template <class Side>
+void transfer(Side& side, NodeSample& sample) {
+  side.number("threads", sample.threads, kCountMax);
+  side.number("node_us", sample.node_us, kMicrosecondsMax);
 }
 
 template <class Side>
@@ -226,6 +233,7 @@ void transfer(Side& side, MachineProfile& profile) {
   side.object("memory", profile.memory);
   side.object("drive", profile.drive);
   side.number("graph_overhead_us", profile.graph_overhead_us, kMicrosecondsMax);
+  side.objects("nodes", profile.nodes);
   side.objects("compute", profile.compute);
   side.objects("gpus", profile.gpus);
 }

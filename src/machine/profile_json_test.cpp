@@ -21,7 +21,8 @@ MachineProfile full_profile() {
   profile.simd = {"AVX2", "FMA"};
   profile.memory = {.total_bytes = 25'123'456'789, .limit_bytes = 7, .read_gbps = 21.375};
   profile.compute = {{.type = "q4_K", .threads = 2, .token_gbps = 0.1, .batch_gbps = 99.5,
-                      .expert_gbps = 1e-3}};
+                      .expert_gbps = 1e-3, .spread = 0.04}};
+  profile.nodes = {{.threads = 2, .node_us = 0.7}};
   profile.graph_overhead_us = 12.25;
   profile.drive.device = "nvme0n1";
   profile.drive.filesystem = "ext4";
@@ -53,6 +54,9 @@ TEST(ProfileJson, SurvivesBeingWrittenAndRead) {
   EXPECT_EQ(read->memory.total_bytes, 25'123'456'789u);
   EXPECT_EQ(read->memory.limit_bytes, 7u);
   EXPECT_EQ(read->compute.at(0).expert_gbps, 1e-3);
+  EXPECT_EQ(read->compute.at(0).spread, 0.04);
+  EXPECT_EQ(read->nodes.at(0).threads, 2);
+  EXPECT_EQ(read->nodes.at(0).node_us, 0.7);
   EXPECT_TRUE(read->drive.samples.at(0).sequential);
   EXPECT_FALSE(read->drive.samples.at(1).sequential);
   EXPECT_EQ(read->drive.knee_depth, 8u);

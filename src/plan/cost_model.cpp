@@ -53,7 +53,7 @@ class Model {
     if (input_.layout == nullptr || on_gpu(id)) return Home::pinned;
     return input_.layout->homes[id].home;
   }
-  const KernelRates& rates(uint32_t id);
+  const KernelRates& rates(uint32_t id, bool batch = false);
   std::vector<uint32_t> order() const;
   double hits(uint32_t id) const;
   void add_dense(uint32_t id, WalkInput& walk, TokenCost& cost);
@@ -64,25 +64,32 @@ class Model {
            drive_gbps(drive_,
                       {.read_bytes = kRingReadBytes, .depth = kRingDepth, .sequential = true});
   }
+  double node_seconds(int threads) const {
+    return nodes_seconds(input_.machine.nodes, threads, input_.work.graph_nodes) / pace_.compute;
+  }
+  int threads(bool batch) const {
+    return batch && input_.work.threads_batch > 0 ? input_.work.threads_batch
+                                                  : input_.work.threads;
+  }
   double call_seconds() const { return input_.machine.graph_overhead_us * 1e-6 / pace_.compute; }
 
   const CostInput& input_;
   Pace pace_;
   DriveProfile drive_;
-  std::map<std::pair<int, bool>, KernelRates> rates_;  // by type, and on the GPU
+  std::map<std::tuple<int, bool, bool>, KernelRates> rates_;  // by type, on the GPU, of batches
   double hits_ = 0;
   double uses_ = 0;
 };
 
-const KernelRates& Model::rates(uint32_t id) {
+const KernelRates& Model::rates(uint32_t id, bool batch) {
   const bool gpu = on_gpu(id);
-  const auto [found, added] = rates_.try_emplace({info(id).type, gpu});
+  const auto [found, added] = rates_.try_emplace({info(id).type, gpu, batch});
   if (!added) return found->second;
   const MachineProfile& machine = input_.machine;
   KernelRates& rates = found->second;
   rates = gpu ? kernel_rates(machine.gpus.front().compute, type_name(info(id).type), 0,
                              machine.gpus.front().memory_gbps)
-              : kernel_rates(machine.compute, type_name(info(id).type), input_.work.threads,
+              : kernel_rates(machine.compute, type_name(info(id).type), threads(batch),
                              machine.memory.read_gbps);
   for (double* rate : {&rates.token, &rates.batch, &rates.expert}) *rate *= 1e9 * pace_.compute;
   return rates;
@@ -197,6 +204,7 @@ TokenCost Model::token() {
                         : step.compute_seconds == 0 && step.ring_bytes == 0;
   });
   cost.kv_seconds = kv_seconds();
+  cost.node_seconds = node_seconds(threads(false));
   // One graph a token, whatever streams; one row that is looked up is one read that is waited for.
   const double lookup = looks_up ? drive_latency_seconds(drive_) : 0;
   walk.drive = &drive_;
@@ -207,7 +215,8 @@ TokenCost Model::token() {
     walk.ring_bytes_per_second = ring_rate();
   }
   if (!walk.steps.empty()) {
-    walk.steps.push_back({.compute_seconds = cost.kv_seconds + call_seconds() + lookup});
+    walk.steps.push_back(
+        {.compute_seconds = cost.kv_seconds + call_seconds() + cost.node_seconds + lookup});
   }
   const WalkTimes times = walk_tokens(walk);
   cost.token_seconds = times.token_seconds;
@@ -226,7 +235,7 @@ PromptCost Model::prompt() {
   const Workload& work = input_.work;
   const double batch = std::max(1u, std::min(work.prompt_tokens, work.micro_batch));
   const double passes = std::max(1.0, std::ceil(work.prompt_tokens / batch));
-  double compute = 0;
+  double compute = node_seconds(threads(true));
   double ring_bytes = 0;
   double expert_bytes = 0;
   double slice_bytes = 0;
@@ -236,7 +245,7 @@ PromptCost Model::prompt() {
     if (!use.mapped && !on_gpu(id)) continue;
     if (use.rows && !use.matmul && !use.whole) continue;
     if (!matrix(tensor) && !use.whole) continue;
-    const KernelRates& rate = rates(id);
+    const KernelRates& rate = rates(id, true);
     if (rate.batch <= 0 || rate.token <= 0) return {};
     const double bytes = static_cast<double>(tensor.bytes);
     if (use.experts && tensor.expert_count > 0) {
@@ -287,7 +296,8 @@ std::string token_bottleneck(const CostInput& input, const TokenCost& cost) {
                              : "GPU: multiplying weights in unified memory"},
       {cost.gpu_seconds, "GPU: multiplying weights in its memory"},
       {cost.kv_seconds, "memory: attention over the KV cache"},
-      {cost.call_seconds, "calls of the kernels"}};
+      {cost.call_seconds, "calls of the kernels"},
+      {cost.node_seconds, "CPU: threads meeting after each node of the graph"}};
   const auto most =
       std::max_element(std::begin(parts), std::end(parts),
                        [](const auto& a, const auto& b) { return a.first < b.first; });

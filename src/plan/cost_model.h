@@ -19,6 +19,8 @@ struct Workload {
   uint32_t prompt_tokens = 512;
   uint32_t micro_batch = 512;
   int threads = 0;       // 0: as many as were profiled
+  int threads_batch = 0;  // of prompts; 0: as `threads`
+  uint32_t graph_nodes = 0;  // that a graph computes; 0: not known
   bool prefetch = true;  // guesses the next layer's experts
   // Skew of routing: an expert of rank r is chosen as r^-heat. 0: evenly, the hardest case.
   double heat = 0;
@@ -52,10 +54,13 @@ struct TokenCost {
   double gpu_seconds = 0;
   double kv_seconds = 0;    // the cache, read by attention
   double call_seconds = 0;  // graphs handed to the kernels
+  double node_seconds = 0;  // their nodes, beside what these compute
   double read_bytes = 0;    // missed
   double read_seconds = 0;  // at the rate that such reads get
   double wait_seconds = 0;  // what computing waited for them
-  double compute_seconds() const { return ram_seconds + gpu_seconds + kv_seconds + call_seconds; }
+  double compute_seconds() const {
+    return ram_seconds + gpu_seconds + kv_seconds + call_seconds + node_seconds;
+  }
   double read_gbps() const { return read_seconds > 0 ? read_bytes * 1e-9 / read_seconds : 0; }
 };
 

@@ -113,6 +113,28 @@ TEST_F(Predicted, TheRangeFollowsTheSpread) {
   EXPECT_LT(predicted(&layout).decode_tps.low, 0.8 * narrow.decode_tps.middle);
 }
 
+TEST_F(Predicted, NodesOfTheGraphTakeTimeBesideTheirBytes) {
+  const Prediction before = predicted();
+  work_.graph_nodes = 300;
+  EXPECT_EQ(predicted().token.token_seconds, before.token.token_seconds) << "not measured";
+  machine_.nodes = {{.threads = 1, .node_us = 0.2}, {.threads = 2, .node_us = 0.5}};
+  const Prediction after = predicted();
+  EXPECT_NEAR(after.token.token_seconds - before.token.token_seconds, 150e-6, 1e-12);
+  EXPECT_NEAR(after.prompt.seconds - before.prompt.seconds, 2 * 150e-6, 1e-12) << "two passes";
+  machine_.compute[0].token_gbps = 1e6;
+  machine_.memory.read_gbps = 1e6;
+  EXPECT_TRUE(predicted().bottleneck.starts_with("CPU: threads meeting"))
+      << predicted().bottleneck;
+}
+
+TEST_F(Predicted, PromptsMayHaveOtherThreads) {
+  machine_.compute.push_back({.type = "f16", .threads = 1, .token_gbps = 3, .batch_gbps = 400});
+  const double before = predicted().prompt.compute_seconds;
+  work_.threads_batch = 1;
+  EXPECT_LT(predicted().prompt.compute_seconds, before);
+  EXPECT_DOUBLE_EQ(predicted().token.ram_seconds, 3 * kMatrix / 4e9);
+}
+
 TEST_F(Predicted, ALongerContextTakesLonger) {
   const double before = predicted().token.token_seconds;
   work_.kv_tokens = 100000;

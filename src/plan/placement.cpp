@@ -293,7 +293,7 @@ void Placer::grow_pools(Layout& layout) const {
     const uint64_t middle = low + (high - low + 1) / 2;
     build_pools(layout, middle);
     account(layout);
-    if (fits(layout)) {
+    if (fits(layout) && layout.pool_bytes <= input_.pool_bytes_max) {
       low = middle;
     } else {
       high = middle - 1;
@@ -315,7 +315,7 @@ void Placer::fill_pools(Layout& layout) const {
     if (refused || pool.tensors.size() > 1 || pool.slots < least || pool.slots >= experts) continue;
     ++pool.slots;
     account(layout);
-    if (fits(layout)) continue;
+    if (fits(layout) && layout.pool_bytes <= input_.pool_bytes_max) continue;
     --pool.slots;
     account(layout);
     refused_bytes = pool.slice_bytes;

@@ -18,9 +18,10 @@ struct PlacementInput {
   uint32_t experts_used = 0;    // routed per token; 0 if the model has none
   uint64_t rows_per_graph = 0;  // most embedding rows one graph looks up
   Speeds speeds;                // how far the ring reads ahead follows from them
-  // What the planner may decide otherwise: dense weights pinned at most, and the ring's slots (0:
-  // by `speeds`).
+  // What a plan may decide otherwise: dense weights pinned at most, experts' slots at most, and the
+  // ring's slots (0: by `speeds`).
   uint64_t pin_bytes_max = UINT64_MAX;
+  uint64_t pool_bytes_max = UINT64_MAX;  // experts' slots, if that is more than their least
   uint32_t ring_slots = 0;
 };
 

@@ -35,7 +35,7 @@ Status invalid(const std::string& what) {
       .suggest("hypura plan MODEL --save FILE");
 }
 
-// Members of one object, each of which must be there.
+// Members of one object. Each must be there, but those that plans of before did not have.
 class Object {
  public:
   Object(const Json& json, const char* key) {
@@ -53,6 +53,19 @@ class Object {
     const Json* value = find(key);
     if (value != nullptr && value->is_string()) return value->get<std::string>();
     return fail(key), std::string();
+  }
+  std::string text_or(const char* key, const char* absent) {
+    return find(key) == nullptr ? std::string(absent) : text(key);
+  }
+  bool flag_or(const char* key, bool absent) {
+    const Json* value = find(key);
+    if (value == nullptr) return absent;
+    if (value->is_boolean()) return value->get<bool>();
+    return fail(key), false;
+  }
+  template <class Integer>
+  Integer integer_or(const char* key, Integer absent) {
+    return find(key) == nullptr ? absent : integer<Integer>(key);
   }
   template <class Integer>
   Integer integer(const char* key) {
@@ -116,6 +129,7 @@ SavedPlan saved_plan(const PlanInput& input, const Plan& plan) {
                   .context = input.demand.context,
                   .micro_batch = input.demand.micro_batch,
                   .choice = plan.choice,
+                  .threads = {.token = input.demand.threads, .batch = input.demand.threads_batch},
                   .decode_tps = plan.prediction.decode_tps.middle,
                   .prompt_tps = plan.prediction.prompt_tps.middle,
                   .bottleneck = plan.prediction.bottleneck};
@@ -143,7 +157,15 @@ std::string to_json(const SavedPlan& plan) {
                        {"context", plan.context},
                        {"micro_batch", plan.micro_batch},
                        {"pin_bytes_max", plan.choice.pin_bytes_max},
-                       {"ring_slots", plan.choice.ring_slots}};
+                       {"pool_bytes_max", plan.choice.pool_bytes_max},
+                       {"ring_slots", plan.choice.ring_slots},
+                       {"threads", plan.threads.token},
+                       {"threads_batch", plan.threads.batch},
+                       {"kv_type_k", plan.kv_type_k},
+                       {"kv_type_v", plan.kv_type_v},
+                       {"fast_prompt", plan.fast_prompt},
+                       {"draft", plan.draft},
+                       {"draft_depth", plan.draft_depth}};
   json["result"] = {{"pinned_bytes", plan.pinned_bytes}, {"streamed_bytes", plan.streamed_bytes},
                     {"pool_bytes", plan.pool_bytes},     {"expert_slots", plan.expert_slots},
                     {"decode_tps", plan.decode_tps},     {"prompt_tps", plan.prompt_tps},
@@ -177,7 +199,16 @@ Result<SavedPlan> parse_plan(std::string_view text) {
                  .context = decisions.integer<uint32_t>("context"),
                  .micro_batch = decisions.integer<uint32_t>("micro_batch"),
                  .choice = {.pin_bytes_max = decisions.integer<uint64_t>("pin_bytes_max"),
+                            .pool_bytes_max =
+                                decisions.integer_or<uint64_t>("pool_bytes_max", UINT64_MAX),
                             .ring_slots = decisions.integer<uint32_t>("ring_slots")},
+                 .threads = {.token = decisions.integer_or<uint16_t>("threads", 0),
+                             .batch = decisions.integer_or<uint16_t>("threads_batch", 0)},
+                 .kv_type_k = decisions.text_or("kv_type_k", "f16"),
+                 .kv_type_v = decisions.text_or("kv_type_v", "f16"),
+                 .fast_prompt = decisions.flag_or("fast_prompt", false),
+                 .draft = decisions.text_or("draft", ""),
+                 .draft_depth = decisions.integer_or<uint32_t>("draft_depth", 0),
                  .pinned_bytes = result.integer<uint64_t>("pinned_bytes"),
                  .streamed_bytes = result.integer<uint64_t>("streamed_bytes"),
                  .pool_bytes = result.integer<uint64_t>("pool_bytes"),
@@ -192,6 +223,8 @@ Result<SavedPlan> parse_plan(std::string_view text) {
   constexpr uint64_t kBytesMax = uint64_t{1} << 62;
   constexpr uint32_t kContextMax = 1 << 24;
   constexpr uint32_t kRingSlotsMax = 1 << 16;
+  constexpr int kThreadsMax = 512;  // ggml's
+  constexpr uint32_t kDraftDepthMax = 1 << 10;
   if (plan.budget_bytes == 0 || plan.budget_bytes > kBytesMax)
     return invalid("its budget is absurd");
   if (plan.context == 0 || plan.context > kContextMax) return invalid("its context is absurd");
@@ -199,6 +232,10 @@ Result<SavedPlan> parse_plan(std::string_view text) {
     return invalid("its micro-batch is absurd");
   }
   if (plan.choice.ring_slots > kRingSlotsMax) return invalid("its ring is absurd");
+  if (plan.threads.token > kThreadsMax || plan.threads.batch > kThreadsMax) {
+    return invalid("its threads are absurd");
+  }
+  if (plan.draft_depth > kDraftDepthMax) return invalid("its draft depth is absurd");
   return plan;
 }
 
@@ -242,6 +279,15 @@ std::vector<std::string> differences(const SavedPlan& before, const SavedPlan& a
   compare("micro-batch", number(before.micro_batch), number(after.micro_batch));
   compare("dense weights pinned at most", pin(before.choice.pin_bytes_max),
           pin(after.choice.pin_bytes_max));
+  compare("experts' slots at most", pin(before.choice.pool_bytes_max),
+          pin(after.choice.pool_bytes_max));
+  compare("threads", number(before.threads.token), number(after.threads.token));
+  compare("threads of prompts", number(before.threads.batch), number(after.threads.batch));
+  compare("KV types", before.kv_type_k + ", " + before.kv_type_v,
+          after.kv_type_k + ", " + after.kv_type_v);
+  compare("repacked for prompts", number(before.fast_prompt), number(after.fast_prompt));
+  compare("draft", before.draft, after.draft);
+  compare("draft depth", number(before.draft_depth), number(after.draft_depth));
   compare("ring slots", number(before.choice.ring_slots), number(after.choice.ring_slots));
   compare("in RAM", format_bytes(before.pinned_bytes), format_bytes(after.pinned_bytes));
   compare("on the drive", format_bytes(before.streamed_bytes), format_bytes(after.streamed_bytes));

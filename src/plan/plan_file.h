@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "model/model_index.h"
 #include "plan/planner.h"
+#include "plan/threads.h"
 
 namespace hypura {
 
@@ -28,6 +29,13 @@ struct SavedPlan {
   uint32_t context = 0;
   uint32_t micro_batch = 0;
   PlanChoice choice;
+  // Beside what placement decides; plans of before had none of these.
+  ThreadCounts threads;  // 0: chosen by who carries it out
+  std::string kv_type_k = "f16";
+  std::string kv_type_v = "f16";
+  bool fast_prompt = false;
+  std::string draft;  // a model's path, or "lookup"; empty: none
+  uint32_t draft_depth = 0;
 
   uint64_t pinned_bytes = 0;
   uint64_t streamed_bytes = 0;

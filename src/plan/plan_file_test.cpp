@@ -19,7 +19,13 @@ SavedPlan example() {
           .mode = Mode::mixed,
           .context = 4096,
           .micro_batch = 512,
-          .choice = {.pin_bytes_max = 77, .ring_slots = 26},
+          .choice = {.pin_bytes_max = 77, .pool_bytes_max = 88, .ring_slots = 26},
+          .threads = {.token = 2, .batch = 3},
+          .kv_type_k = "q8_0",
+          .kv_type_v = "f32",
+          .fast_prompt = true,
+          .draft = "d.gguf",
+          .draft_depth = 4,
           .pinned_bytes = 500,
           .streamed_bytes = 500,
           .expert_slots = 9,
@@ -45,6 +51,20 @@ TEST(PlanFile, ComesBackAsItWas) {
   EXPECT_EQ(parse_plan(to_json(all))->choice.pin_bytes_max, UINT64_MAX);
 }
 
+TEST(PlanFile, PlansOfBeforeLeftTheRestToTheRun) {
+  std::string text = to_json(example());
+  const size_t from = text.find(",\n    \"threads\"");
+  const size_t to = text.find("\n  }", from);
+  ASSERT_NE(from, std::string::npos);
+  text.erase(from, to - from);
+  const Result<SavedPlan> plan = parse_plan(text);
+  ASSERT_TRUE(plan.ok()) << plan.status().to_string();
+  EXPECT_EQ(plan->choice, example().choice);
+  EXPECT_EQ(plan->threads, ThreadCounts());
+  EXPECT_EQ(plan->kv_type_k, "f16");
+  EXPECT_EQ(plan->draft, "");
+}
+
 TEST(PlanFile, RefusesNonsense) {
   const std::string hostile[] = {
       "",
@@ -67,6 +87,13 @@ TEST(PlanFile, RefusesNonsense) {
       with("\"micro_batch\": 512", "\"micro_batch\": null"),
       with("\"ring_slots\": 26", "\"ring_slots\": 4000000000"),
       with("\"ring_slots\": 26", "\"ring_slots\": 2.5"),
+      with("\"pool_bytes_max\": 88", "\"pool_bytes_max\": -8"),
+      with("\"threads\": 2", "\"threads\": 513"),
+      with("\"threads\": 2", "\"threads\": \"2\""),
+      with("\"threads_batch\": 3", "\"threads_batch\": 70000"),
+      with("\"fast_prompt\": true", "\"fast_prompt\": 1"),
+      with("\"draft_depth\": 4", "\"draft_depth\": 5000"),
+      with("\"kv_type_k\": \"q8_0\"", "\"kv_type_k\": 8"),
       with("\"mixed\"", "\"auto\""),
       with("\"mixed\"", "\"\""),
       with("\"decode_tps\": 1.25", "\"decode_tps\": -1"),

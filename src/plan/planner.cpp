@@ -9,6 +9,7 @@
 #include "plan/budget.h"
 #include "plan/placement.h"
 #include "plan/rates.h"
+#include "plan/repacked_placement.h"
 
 namespace hypura {
 namespace {
@@ -29,7 +30,11 @@ Workload workload(const PlanInput& input) {
     work.prompt_tokens = std::min(work.prompt_tokens, input.demand.context);
   }
   if (input.demand.micro_batch > 0) work.micro_batch = input.demand.micro_batch;
-  if (work.threads == 0) work.threads = input.demand.threads;
+  if (work.threads == 0) {
+    work.threads = input.demand.threads;
+    work.threads_batch = input.demand.threads_batch;
+  }
+  work.graph_nodes = input.demand.graph_nodes;
   return work;
 }
 
@@ -88,11 +93,18 @@ PlacementInput placement(const PlanInput& input, const std::vector<bool>& on_gpu
                         .rows_per_graph = input.demand.rows_per_graph,
                         .speeds = speeds_of(input),
                         .pin_bytes_max = choice.pin_bytes_max,
+                        .pool_bytes_max = choice.pool_bytes_max,
                         .ring_slots = choice.ring_slots};
   for (size_t i = 0; i < on_gpu.size(); ++i) {
     if (on_gpu[i]) result.uses[i].mapped = false;
   }
   return result;
+}
+
+Result<Layout> place_as(const PlanInput& input, const PlacementInput& where) {
+  const std::vector<uint64_t>& repacked_bytes = input.demand.repacked_bytes;
+  if (repacked_bytes.empty()) return place(input.index, where);
+  return place_repacked(input.index, where, repacked_bytes);
 }
 
 Prediction predict_with(const PlanInput& input, const Layout* layout,
@@ -123,9 +135,13 @@ Status does_not_fit(const PlanInput& input, uint64_t minimum) {
   return Status(StatusCode::does_not_fit,
                 fmt::format("plan does not fit: needs {} of RAM, budget is {}",
                             format_bytes(needed), format_bytes(input.budget_bytes)))
-      .because(fmt::format("{} least for weights + {} KV (ctx {}) + {} activations and buffers",
-                           format_bytes(minimum), format_bytes(demand.kv_bytes), demand.context,
-                           format_bytes(demand.fixed_bytes - demand.kv_bytes)))
+      .because(fmt::format(
+          "{} least for weights + {} KV (ctx {}) + {} activations and buffers{}",
+          format_bytes(minimum), format_bytes(demand.kv_bytes), demand.context,
+          format_bytes(demand.fixed_bytes - demand.kv_bytes - demand.draft_bytes),
+          demand.draft_bytes == 0
+              ? std::string()
+              : fmt::format(" + {} draft model", format_bytes(demand.draft_bytes))))
       .suggest(hint);
 }
 
@@ -158,14 +174,15 @@ Status stream(const PlanInput& input, Plan& plan) {
   PlacementInput where = placement(input, plan.on_gpu, first);
   const uint64_t minimum = minimum_weight_budget(input.index, where);
   if (minimum > where.weight_budget) return does_not_fit(input, minimum);
-  Result<Layout> layout = place(input.index, where);
+  Result<Layout> layout = place_as(input, where);
   if (!layout.ok()) return layout.status();
+  if (Status status = check_choice(first, *layout); !status.ok()) return status;
   plan.choice = first;
   plan.prediction = predict_with(input, &*layout, plan.on_gpu);
   plan.layout = *std::move(layout);
   if (!input.choice.has_value()) {
     for (const PlanChoice& choice : choices(*plan.layout)) {
-      Result<Layout> other = place(input.index, placement(input, plan.on_gpu, choice));
+      Result<Layout> other = place_as(input, placement(input, plan.on_gpu, choice));
       if (!other.ok()) continue;
       Prediction prediction = predict_with(input, &*other, plan.on_gpu);
       // A hundredth better, not less: within that the model cannot tell plans apart.
@@ -194,6 +211,24 @@ Result<Plan> make_plan(const PlanInput& input) {
   if (input.mode == Mode::resident) return does_not_fit(input, weights);
   if (Status status = stream(input, plan); !status.ok()) return status;
   return plan;
+}
+
+Status check_choice(const PlanChoice& choice, const Layout& layout) {
+  const auto refuse = [](const std::string& what, const std::string& why) {
+    return Status(StatusCode::does_not_fit, "plan does not fit: " + what)
+        .because(why)
+        .suggest("a larger --ram-budget, or other decisions in the plan");
+  };
+  if (layout.ring_bytes > 0 && layout.ring_slots < choice.ring_slots) {
+    return refuse(fmt::format("its ring has {} slots of {}", choice.ring_slots,
+                              format_bytes(layout.ring_slot_bytes)),
+                  fmt::format("{} fit, in an eighth of what weights have", layout.ring_slots));
+  }
+  if (!layout.pools.empty() && layout.pool_bytes > choice.pool_bytes_max) {
+    return refuse(fmt::format("its experts have {}", format_bytes(choice.pool_bytes_max)),
+                  fmt::format("{} is their least", format_bytes(layout.pool_bytes)));
+  }
+  return Status();
 }
 
 uint64_t least_budget(const PlanInput& input) {

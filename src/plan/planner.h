@@ -14,19 +14,26 @@ namespace hypura {
 // What a model asks of any machine, beside its weights' place: measured on its graphs.
 struct ModelDemand {
   std::vector<TensorUse> uses;
-  uint64_t fixed_bytes = 0;    // KV, activations, logits, sampling, work and scratch
+  uint64_t fixed_bytes = 0;    // KV, activations, logits, sampling, work and scratch; the draft
   uint64_t kv_bytes = 0;       // of these
   uint64_t compute_bytes = 0;  // of these, activations of one micro-batch
+  uint64_t draft_bytes = 0;    // of these, the draft model with all of its own
   uint64_t process_base_bytes = 0;
   uint64_t rows_per_graph = 0;
   uint32_t context = 0;
   uint32_t micro_batch = 0;
   int threads = 0;
+  int threads_batch = 0;
+  uint32_t graph_nodes = 0;  // that a token's graph computes
+  // By tensor, what it would take repacked for faster prompts, 0 where it cannot be; empty: none is
+  // to be.
+  std::vector<uint64_t> repacked_bytes;
 };
 
 // What a plan decides beyond the mode. Defaults: place() by its own rule.
 struct PlanChoice {
   uint64_t pin_bytes_max = UINT64_MAX;  // dense weights pinned at most
+  uint64_t pool_bytes_max = UINT64_MAX;  // experts' slots at most, if more than the least
   uint32_t ring_slots = 0;              // 0: by what look_ahead_slots says
   friend bool operator==(const PlanChoice&, const PlanChoice&) = default;
 };
@@ -59,6 +66,10 @@ struct Plan {
 // wherever the weights fit. Pure and deterministic. Error: does_not_fit with the least that would
 // do and what to change.
 Result<Plan> make_plan(const PlanInput& input);
+
+// Whether a layout is what a choice asked for: a ring of so many slots may not fit, and experts
+// cannot have less than their least. Error: does_not_fit, with what would.
+Status check_choice(const PlanChoice& choice, const Layout& layout);
 
 // The least budget that make_plan() accepts.
 uint64_t least_budget(const PlanInput& input);

@@ -236,6 +236,39 @@ TEST(Planner, AChoiceThatWasMadeIsCarriedOut) {
   EXPECT_GT(told->prediction.token.token_seconds, own->prediction.token.token_seconds);
 }
 
+TEST(Planner, ExpertsGetAtMostWhatAChoiceSays) {
+  Small model({64, 64}, 16);
+  PlanInput input = model.input(1);
+  input.budget_bytes = least_budget(input) + 300 * kKiB;
+  const Result<Plan> own = make_plan(input);
+  ASSERT_TRUE(own.ok()) << own.status().to_string();
+  const uint64_t most = own->layout->pool_bytes - 40 * kKiB;
+  input.choice = PlanChoice{.pool_bytes_max = most};
+  const Result<Plan> told = make_plan(input);
+  ASSERT_TRUE(told.ok()) << told.status().to_string();
+  EXPECT_LE(told->layout->pool_bytes, most);
+  EXPECT_GT(told->layout->pool_bytes, most - 100 * kKiB);
+}
+
+TEST(Planner, AChoiceThatDoesNotFitIsRefused) {
+  Small model({64, 64}, 16);
+  PlanInput input = model.input(1);
+  input.budget_bytes = least_budget(input);
+  input.choice = PlanChoice{.pool_bytes_max = 4096};
+  const Result<Plan> pools = make_plan(input);
+  ASSERT_FALSE(pools.ok());
+  EXPECT_EQ(pools.status().code(), StatusCode::does_not_fit);
+  EXPECT_NE(pools.status().why().find("their least"), std::string::npos) << pools.status().why();
+  Small dense({2048, 2048, 2048, 2048});
+  PlanInput streamed = dense.input(1);
+  streamed.budget_bytes = least_budget(streamed);
+  streamed.choice = PlanChoice{.ring_slots = 5000};
+  const Result<Plan> ring = make_plan(streamed);
+  ASSERT_FALSE(ring.ok());
+  EXPECT_NE(ring.status().message().find("5000 slots"), std::string::npos);
+  EXPECT_NE(ring.status().why().find("3 fit"), std::string::npos) << ring.status().why();
+}
+
 TEST(Planner, AGpuTakesDenseWeightsFirst) {
   Small model({512, 768, 512}, 4);
   model.machine().gpus = {{.name = "g", .total_bytes = kGiB, .memory_gbps = 1000}};

@@ -62,6 +62,15 @@ KernelRates kernel_rates(const std::vector<ComputeSample>& samples, std::string_
   return rates;
 }
 
+double nodes_seconds(const std::vector<NodeSample>& samples, int threads, double nodes) {
+  const NodeSample* best = nullptr;
+  for (const NodeSample& sample : samples) {
+    if (sample.threads == threads) return nodes * sample.node_us * 1e-6;
+    if (best == nullptr || sample.threads > best->threads) best = &sample;
+  }
+  return best == nullptr ? 0 : nodes * best->node_us * 1e-6;
+}
+
 double drive_gbps(const DriveProfile& drive, const ReadShape& shape) {
   std::map<double, std::map<double, double>> by_size;  // read size -> depth -> rate
   for (const DriveSample& sample : drive.samples) {

@@ -30,6 +30,15 @@ TEST(KernelRates, MemoryIsALid) {
   EXPECT_DOUBLE_EQ(kernel_rates({}, "F16", 4, 0).token, 0);
 }
 
+TEST(NodeCosts, OfTheThreadsOrTheMost) {
+  const std::vector<NodeSample> samples = {{.threads = 1, .node_us = 0.25},
+                                           {.threads = 4, .node_us = 2}};
+  EXPECT_DOUBLE_EQ(nodes_seconds(samples, 1, 400), 100e-6);
+  EXPECT_DOUBLE_EQ(nodes_seconds(samples, 4, 400), 800e-6);
+  EXPECT_DOUBLE_EQ(nodes_seconds(samples, 3, 400), 800e-6);
+  EXPECT_DOUBLE_EQ(nodes_seconds({}, 4, 400), 0);
+}
+
 TEST(DriveRates, BetweenAndBeyondSamples) {
   DriveProfile drive;
   const auto add = [&](uint32_t bytes, uint32_t depth, double gbps, double latency) {

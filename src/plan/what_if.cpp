@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/units.h"
+#include "plan/kv_type.h"
 
 namespace hypura {
 namespace {
@@ -18,8 +19,6 @@ constexpr double kRateMax = 1000;
 // A hint is worth a line from here on.
 constexpr double kWorthwhile = 1.1;
 constexpr uint32_t kMicroBatchFactor = 4;
-// Q8_0 has 34 bytes for 32 values, F16 64.
-constexpr double kQ8OfF16 = 34.0 / 64;
 
 Result<WhatIf> parse_change(std::string_view text) {
   const Status refused =

@@ -5,6 +5,8 @@ import http.server
 import json
 import os
 import re
+import ssl
+import subprocess
 import tempfile
 import threading
 import unittest
@@ -49,7 +51,7 @@ class Plan(support.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.cache = tempfile.TemporaryDirectory(prefix="hypura-e2e-")
-        cls.env = dict(os.environ, XDG_CACHE_HOME=cls.cache.name)
+        cls.env = dict(os.environ, XDG_CACHE_HOME=cls.cache.name, NO_PROXY="127.0.0.1")
         outcome = support.hypura("profile", support.MODEL, env=cls.env)
         assert outcome.returncode == support.DONE, str(outcome)
         # This machine, with a drive of known speed.
@@ -185,6 +187,142 @@ class Plan(support.TestCase):
         self.refused(support.FAILED, "does not send parts", "estimate", url, *words)
         self.refused(support.FAILED, "cannot fetch", "estimate", "http://127.0.0.1:1/m.gguf", *words)
 
+    def https_server(self, *, redirect_to=None):
+        """A server with a certificate of its own; the address and the file with the certificate."""
+        certificate, key = self.folder / "certificate.pem", self.folder / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                        "-keyout", key, "-out", certificate, "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+
+        class Handler(RangeServer):
+            path_to_file = support.MODEL
+
+            def do_GET(self):
+                if redirect_to is None or self.path != "/moved.gguf":
+                    return super().do_GET()
+                self.send_response(302)
+                self.send_header("Location", redirect_to)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+        server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # who does not trust it hangs up
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return f"https://127.0.0.1:{server.server_port}", certificate
+
+    def test_only_servers_that_are_trusted_are_read(self):
+        server, certificate = self.https_server(redirect_to=support.MODEL.name)
+        words = ("--machine", MACHINE, *SMALL, "--json")
+        url = f"{server}/{support.MODEL.name}"
+        self.refused(support.FAILED, "certificate is not trusted", "estimate", url, *words)
+        for name in ("CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+            with self.subTest(name=name):
+                self.env = {key: value for key, value in type(self).env.items()
+                            if key not in ("CURL_CA_BUNDLE", "SSL_CERT_FILE")}
+                self.env[name] = str(certificate)
+                self.assertEqual(self.done("estimate", url, *words).json()["model"], "Storyteller MoE")
+        moved = f"{server}/moved.gguf"
+        self.assertEqual(self.done("estimate", moved, *words).json()["model"], "Storyteller MoE")
+        self.refused(support.FAILED, "404", "estimate", url + ".x", *words)
+
+    def test_no_redirect_leads_out_of_what_is_encrypted(self):
+        for to in (f"file://{support.MODEL}", "http://127.0.0.1:1/m.gguf"):
+            with self.subTest(to=to):
+                server, certificate = self.https_server(redirect_to=to)
+                self.env["CURL_CA_BUNDLE"] = str(certificate)
+                self.refused(support.FAILED, "cannot fetch", "estimate", server + "/moved.gguf",
+                             "--machine", MACHINE, *SMALL)
+
+    def test_a_draft_and_repacked_weights_are_planned_like_run_places_them(self):
+        file = self.folder / "plan.json"
+        answer = ("-p", support.PROMPT, "-n", 4, "--temp", 0, "--json")
+        for words in (("--draft", support.MODEL, "--draft-depth", 2), ("--fast-prompt",),
+                      ("--kv-type", "q8_0")):
+            with self.subTest(words=words):
+                options = (support.MODEL, "--ram-budget", "80M", "--mode", "experts", "--ctx", 512,
+                           *words)
+                plan = self.done("plan", *options, "--save", file, "--json").json()
+                own = self.done("run", *options, *answer).json()
+                told = self.done("run", support.MODEL, "--plan", file, *answer).json()
+                for budgets in (own["budgets"], told["budgets"]):
+                    for key in ("draft_bytes", "repacked_bytes", "pinned_bytes", "streamed_bytes",
+                                "expert_slots", "kv_bytes", "fixed_bytes"):
+                        self.assertEqual(plan[key], budgets[key], key)
+                self.assertEqual(told["numerics"], own["numerics"])
+                self.assertEqual(told["token_ids"], own["token_ids"])
+        draft = self.done("plan", support.MODEL, *SMALL, "--draft", "lookup", "--json").json()
+        self.assertIsNone(draft["predicted_decode_tps"])
+
+    def test_a_smaller_cache_where_memory_is_tight_and_it_is_allowed(self):
+        auto, prompt = ("--kv-type", "auto"), ("-p", support.PROMPT, "-n", 2, "--json")
+        tight = (support.MODEL, "--ram-budget", "40M", "--ctx", 2048)
+        for command, more in (("plan", ("--json",)), ("run", prompt)):
+            with self.subTest(command=command):
+                outcome = self.done(command, *tight, *auto, *more)
+                self.assertIn("memory is tight", outcome.stderr)
+                json = outcome.json()
+                self.assertEqual((json.get("numerics") or {"type_k": json.get("kv_type_k")})["type_k"],
+                                 "q8_0")
+        self.assertEqual(self.done("plan", *tight, "--json").json()["kv_type_k"], "f16")
+        roomy = self.done("plan", support.MODEL, "--ram-budget", "1G", "--ctx", 2048, *auto, "--json")
+        self.assertEqual(roomy.json()["kv_type_k"], "f16")
+        self.assertNotIn("tight", roomy.stderr)
+
+    def test_threads_follow_what_was_measured(self):
+        [kept] = (Path(self.env["XDG_CACHE_HOME"]) / "hypura" / "profiles").glob("*.json")
+        before = kept.read_text()
+        self.addCleanup(kept.write_text, before)
+        machine = json.loads(before)
+        if machine["cores"] < 2:
+            self.skipTest("one core, no choice")
+        answer = (support.MODEL, "-p", support.PROMPT, "-n", 2, "--ctx", 512, "--json")
+        plan = ("plan", support.MODEL, "--ctx", 512)
+        for sample in machine["compute"]:
+            sample["token_gbps"] = 10.0 if sample["threads"] == 1 else 2.0
+            sample["batch_gbps"] = 10.0 * sample["threads"]
+            sample["expert_gbps"], sample["spread"] = 0, 0.02
+        machine["nodes"], machine["warnings"] = [], []
+        kept.write_text(json.dumps(machine))
+        text = self.done(*plan, "--explain", "threads").stdout
+        self.assertIn("threads: 1 for tokens", text)
+        self.assertIn("faster than the usual", text)
+        numerics = self.done("run", *answer).json()["numerics"]
+        self.assertEqual((numerics["threads"], numerics["threads_batch"]), (1, machine["cores"]))
+        asked = self.done("run", *answer, "-t", 2).json()["numerics"]
+        self.assertEqual((asked["threads"], asked["threads_batch"]), (2, 2))
+        for sample in machine["compute"]:
+            sample["spread"] = 9
+        kept.write_text(json.dumps(machine))
+        doubted = self.done("run", *answer).json()["numerics"]
+        self.assertEqual(doubted["threads"], doubted["threads_batch"])
+
+    def test_a_plan_that_does_not_fit_is_refused(self):
+        file = self.folder / "plan.json"
+        self.done("plan", support.MODEL, *SMALL, "--save", file)
+        plan = json.loads(file.read_text())
+        for key, value, fragment in (("pool_bytes_max", 4096, "their least"),
+                                     ("kv_type_k", "q99", "no such type"),
+                                     ("threads", 9999, "threads")):
+            with self.subTest(key=key):
+                changed = {**plan, "decisions": {**plan["decisions"], key: value}}
+                file.write_text(json.dumps(changed))
+                outcome = self.command("run", support.MODEL, "--plan", file, "-p", "x")
+                self.assertIn(outcome.returncode, (support.USAGE, support.DOES_NOT_FIT), str(outcome))
+                self.assertIn(fragment, outcome.stderr)
+        changed = {**plan, "decisions": {**plan["decisions"], "pin_bytes_max": 0}}
+        file.write_text(json.dumps(changed))
+        answer = ("-p", support.PROMPT, "-n", 2, "--json")
+        budgets = self.done("run", support.MODEL, "--plan", file, *answer).json()["budgets"]
+        self.assertLess(budgets["pinned_bytes"], plan["result"]["pinned_bytes"])
+        changed["decisions"]["ring_slots"] = 60000
+        file.write_text(json.dumps(changed))
+        self.refused(support.DOES_NOT_FIT, "60000 slots", "run", support.MODEL, "--plan", file, "-p", "x")
+
     def test_machines_are_known_or_named(self):
         self.refused(support.USAGE, "--machine is missing", "estimate", support.MODEL)
         self.refused(support.USAGE, "did you mean m1-max-32gb", "estimate", "--machine",
@@ -199,11 +337,13 @@ class Plan(support.TestCase):
             self.assertIn(plan["fit"], ("fast", "usable", "slow"))
 
     def test_what_cannot_be_planned_is_refused(self):
-        for words, fragment in ((("-p", "x"), "generates nothing"), (("--draft", "lookup"), "draft"),
-                                (("--fast-prompt",), "repacked"),
+        for words, fragment in ((("-p", "x"), "generates nothing"),
+                                (("--kv-type", "auto", "-ctk", "q8_0"), "exclude each other"),
                                 (("--json", "--explain", "mode"), "--explain")):
             with self.subTest(words=words):
                 self.refused(support.USAGE, fragment, "plan", support.MODEL, *SMALL, *words)
+        self.refused(support.FAILED, "--draft: cannot open", "plan", support.MODEL, *SMALL, "--draft",
+                     self.folder / "absent.gguf")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "cli/bench/child_process.h"
 #include "cli/exit_code.h"
+#include "cli/plan/thread_words.h"
 #include "cli/terminal.h"
 #include "machine/memory.h"
 #include "machine/memory_group.h"
@@ -187,6 +188,9 @@ BenchArm BenchRunner::make_arm(const std::string& name) const {
     arm.words = {options_.stock, "-m",          options_.model,
                  "-no-cnv",      "--no-warmup", "--no-display-prompt"};
     if (!options_.stock_repack) arm.words.push_back("--no-repack");
+    // The threads that the other arms choose from the machine's profile.
+    const std::vector<std::string> threads = thread_words(options_.model, options_.llama);
+    arm.words.insert(arm.words.end(), threads.begin(), threads.end());
   }
   const auto add = [&](std::initializer_list<std::string> words) {
     arm.words.insert(arm.words.end(), words);

@@ -1,15 +1,17 @@
 #include "cli/plan/fetch_header.h"
 
+#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <charconv>
-#include <exception>
+#include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/units.h"
-#include "http.h"
 #include "model/gguf_bounds.h"
 #include "model/model_file.h"
 #include "model/shard_names.h"
@@ -18,8 +20,9 @@ namespace hypura::cli {
 namespace {
 
 constexpr uint64_t kFirstBytes = 4 * kMiB;
-constexpr int kSeconds = 30;  // for an answer to begin, and between its parts
-constexpr int kRedirectsMax = 5;
+constexpr long kSeconds = 30;  // for an answer to begin, and between its parts
+constexpr long kRedirectsMax = 5;
+constexpr long kPartialContent = 206;
 
 Status refuse(const std::string& url, const std::string& what) {
   return Status(StatusCode::failed, fmt::format("cannot fetch {}", url))
@@ -33,6 +36,37 @@ struct Part {
   uint64_t file_bytes = 0;  // of the whole file
 };
 
+// One transfer, with what its callbacks need.
+struct Transfer {
+  CURL* curl = nullptr;
+  uint64_t bytes_max = 0;
+  long status = 0;
+  std::string bytes;
+};
+
+struct EndCurl {
+  void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
+};
+struct EndUrl {
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+};
+
+std::string part_of(CURLU* url, CURLUPart part) {
+  char* text = nullptr;
+  if (curl_url_get(url, part, &text, 0) != CURLUE_OK) return std::string();
+  std::string copy = text;
+  curl_free(text);
+  return copy;
+}
+
+// Whom the token may be told.
+bool is_hugging_face(const std::string& url) {
+  const std::unique_ptr<CURLU, EndUrl> parts(curl_url());
+  if (curl_url_set(parts.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) return false;
+  return part_of(parts.get(), CURLUPART_SCHEME) == "https" &&
+         part_of(parts.get(), CURLUPART_HOST) == "huggingface.co";
+}
+
 // "bytes 0-4194303/9050000000"
 bool parse_total(const std::string& range, uint64_t& total) {
   const size_t slash = range.find('/');
@@ -43,33 +77,78 @@ bool parse_total(const std::string& range, uint64_t& total) {
   return error == std::errc() && stop == end && total > 0;
 }
 
-Result<Part> fetch(const std::string& url, uint64_t bytes) {
-  auto [client, parts] = common_http_client(url);
-  client.set_connection_timeout(kSeconds);
-  client.set_read_timeout(kSeconds);
-  client.set_follow_location(true);
-  Part part;
-  int status = 0;
-  std::string range;
-  // A server that answers with the whole file is cut off after what was asked for.
-  const auto result = client.Get(
-      parts.path, {{"Range", fmt::format("bytes=0-{}", bytes - 1)}},
-      [&](const httplib::Response& response) {
-        status = response.status;
-        range = response.get_header_value("Content-Range");
-        return status == 206;
-      },
-      [&](const char* data, size_t size) {
-        part.bytes.append(data, size);
-        return part.bytes.size() <= bytes;
-      });
-  if (status == 200) return refuse(url, "the server does not send parts of files");
-  if (status != 0 && status != 206)
-    return refuse(url, fmt::format("the server answers {}", status));
-  if (!result) return refuse(url, httplib::to_string(result.error()));
-  if (!parse_total(range, part.file_bytes)) {
-    return refuse(url, "the server does not say how large the file is");
+// Ends the transfer of anything but a part, or of more than was asked for.
+size_t take_bytes(char* data, size_t size, size_t count, void* to) {
+  Transfer& transfer = *static_cast<Transfer*>(to);
+  curl_easy_getinfo(transfer.curl, CURLINFO_RESPONSE_CODE, &transfer.status);
+  if (transfer.status != kPartialContent) return 0;
+  transfer.bytes.append(data, size * count);
+  return transfer.bytes.size() <= transfer.bytes_max ? size * count : 0;
+}
+
+void set_options(CURL* curl, const std::string& url) {
+  // Nothing that was encrypted goes on in the clear, and no redirect leads to a file.
+  const char* schemes = url.starts_with("https:") ? "https" : "http,https";
+  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, schemes);
+  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, schemes);
+  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, kRedirectsMax);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kSeconds);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, kSeconds);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, "hypura");
+  // The library reads proxies from the environment; certificates, as curl itself does, we must.
+  for (const char* name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
+    const char* file = std::getenv(name);
+    if (file == nullptr || *file == '\0') continue;
+    curl_easy_setopt(curl, CURLOPT_CAINFO, file);
+    break;
   }
+  // Sent to this host only, not where it redirects to.
+  const char* token = std::getenv("HF_TOKEN");
+  if (token == nullptr || *token == '\0' || !is_hugging_face(url)) return;
+  curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+  curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, token);
+}
+
+Status refuse_answer(const std::string& url, long status) {
+  if (status == 200) return refuse(url, "the server does not send parts of files");
+  Status refused = refuse(url, fmt::format("the server answers {}", status));
+  const bool secret = status == 401 || status == 403;
+  if (!secret || !is_hugging_face(url)) return refused;
+  return std::move(refused).suggest("HF_TOKEN=..., for models that ask for consent");
+}
+
+Result<Part> fetch(const std::string& url, uint64_t bytes) {
+  const std::unique_ptr<CURL, EndCurl> curl(curl_easy_init());
+  if (curl == nullptr) return refuse(url, "libcurl cannot be initialised");
+  Transfer transfer{.curl = curl.get(), .bytes_max = bytes};
+  const std::string range = fmt::format("0-{}", bytes - 1);
+  char error[CURL_ERROR_SIZE] = "";
+  set_options(curl.get(), url);
+  curl_easy_setopt(curl.get(), CURLOPT_RANGE, range.c_str());
+  curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, error);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, take_bytes);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &transfer);
+  const CURLcode code = curl_easy_perform(curl.get());
+  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &transfer.status);
+  const bool redirects = code == CURLE_TOO_MANY_REDIRECTS || code == CURLE_UNSUPPORTED_PROTOCOL;
+  if (code == CURLE_PEER_FAILED_VERIFICATION) {
+    return refuse(url, fmt::format("the server's certificate is not trusted: {}", error))
+        .suggest("CURL_CA_BUNDLE=FILE with the certificates to trust");
+  }
+  if (transfer.status != 0 && transfer.status != kPartialContent && !redirects) {
+    return refuse_answer(url, transfer.status);
+  }
+  if (code != CURLE_OK) return refuse(url, *error != '\0' ? error : curl_easy_strerror(code));
+  Part part{.bytes = std::move(transfer.bytes)};
+  curl_header* total = nullptr;
+  const bool known = curl_easy_header(curl.get(), "Content-Range", 0, CURLH_HEADER, -1, &total) ==
+                         CURLHE_OK &&
+                     parse_total(total->value, part.file_bytes);
+  if (!known) return refuse(url, "the server does not say how large the file is");
   return part;
 }
 
@@ -107,27 +186,22 @@ bool is_url(const std::string& model) {
 }
 
 Result<ModelHeader> fetch_header(const std::string& url) {
-#ifndef CPPHTTPLIB_OPENSSL_SUPPORT
-  if (url.starts_with("https:")) return refuse(url, "this build cannot encrypt (no https)");
-#endif
-  try {
-    std::vector<std::string> urls = {url};
-    if (std::optional<ShardName> name = parse_shard_name(url)) {
-      urls.clear();
-      for (name->number = 1; name->number <= name->count; ++name->number) {
-        urls.push_back(to_path(*name));
-      }
+  static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (initialised != CURLE_OK) return refuse(url, curl_easy_strerror(initialised));
+  std::vector<std::string> urls = {url};
+  if (std::optional<ShardName> name = parse_shard_name(url)) {
+    urls.clear();
+    for (name->number = 1; name->number <= name->count; ++name->number) {
+      urls.push_back(to_path(*name));
     }
-    ModelHeader header;
-    for (const std::string& one : urls) {
-      Result<ModelHeader::ShardHeader> shard = fetch_shard(one);
-      if (!shard.ok()) return shard.status();
-      header.shards.push_back(*std::move(shard));
-    }
-    return header;
-  } catch (const std::exception& error) {  // common_http_client on an address it cannot take
-    return refuse(url, error.what());
   }
+  ModelHeader header;
+  for (const std::string& one : urls) {
+    Result<ModelHeader::ShardHeader> shard = fetch_shard(one);
+    if (!shard.ok()) return shard.status();
+    header.shards.push_back(*std::move(shard));
+  }
+  return header;
 }
 
 }  // namespace hypura::cli

@@ -11,6 +11,7 @@
 #include "cli/command_line.h"
 #include "cli/plan/fetch_header.h"
 #include "cli/plan/history_file.h"
+#include "cli/plan/kv_type.h"
 #include "cli/plan/machines.h"
 #include "cli/plan/saved.h"
 #include "cli/plan/view.h"
@@ -45,7 +46,8 @@ RunCommand command_of(bool estimating, Words& words) {
         line.option("--machine", words.machine,
                     "a machine by name (hypura estimate --help lists them), or the file of "
                     "its profile (default: this one)");
-        line.option("--explain", words.explain, "why: mode, ram, nvme, gpu, or a tensor's name");
+        line.option("--explain", words.explain,
+                    "why: mode, threads, ram, nvme, gpu, or a tensor's name");
         line.option("--save", words.save, "write the plan to a file, for run --plan");
         line.option("--what-if", words.what_if, "also: with this changed, as in +16G-ram,7GB/s");
       }};
@@ -77,13 +79,6 @@ Status check_options(const RunOptions& options) {
   };
   if (!engine.params.prompt.empty() || options.interactive || options.chat) {
     return refuse("a prompt", "a plan generates nothing");
-  }
-  if (engine.draft.kind != DraftOptions::Kind::none) {
-    return refuse("--draft", "how much of a draft is accepted is only known from running");
-  }
-  if (engine.fast_prompt) {
-    return refuse("--fast-prompt",
-                  "what repacked weights take and bring is only known from loading");
   }
   return Status();
 }
@@ -149,13 +144,17 @@ Status what_if(const PlanView& view, const std::string& text, std::string& answe
   if (!plan.ok()) return plan.status();
   PastView past = view.past;
   correct(changed, *plan, past);
-  answer = plan_table({.input = changed, .plan = *plan, .past = past});
+  answer = plan_table({.input = changed,
+                       .plan = *plan,
+                       .options = view.options,
+                       .threads = view.threads,
+                       .past = past});
   return Status();
 }
 
 Status show(const PlanView& view, const RunOptions& options, const Words& words) {
   if (!words.save.empty()) {
-    const std::string text = to_json(saved_plan(view.input, view.plan));
+    const std::string text = to_json(to_save(view.input, view.plan, view.options));
     if (Status status = write_file(words.save, text); !status.ok()) return status;
   }
   std::string answer;
@@ -215,9 +214,15 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   if (!model.ok()) return model.status();
   EngineOptions engine = options.engine;
   engine.model_path = model->path;
-  Result<MeasuredModel> measured = Engine::measure_model(std::move(engine));
+  if (here) engine.machine = *machine;
+  Result<MeasuredModel> measured = Engine::measure_model(engine);
   if (!measured.ok()) return measured.status();
-  if (!here) measured->demand.threads = 0;  // as many as were profiled
+  if (options.kv_type_auto) {
+    const PlanInput before{.index = measured->index, .demand = measured->demand, .machine = *machine};
+    const uint64_t budget = budget_of(options, *measured, here, before);
+    if (Status status = settle_kv_type(engine, budget, *measured); !status.ok()) return status;
+  }
+  if (!here) measured->demand.threads = measured->demand.threads_batch = 0;  // all that were profiled
 
   PlanInput input{.index = measured->index,
                   .demand = measured->demand,
@@ -238,6 +243,8 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return show({.input = input,
                .plan = *plan,
+               .options = engine,
+               .threads = measured->threads,
                .suggestions = suggestions(input, uncorrected, past.calibration),
                .seconds = seconds.count(),
                .past = past},

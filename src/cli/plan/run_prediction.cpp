@@ -20,7 +20,9 @@ std::optional<RunPrediction> predict_run(const Engine& engine, const std::vector
                            .compute_bytes = plan.context.compute_bytes,
                            .context = llama_n_ctx(engine.context()),
                            .micro_batch = llama_n_ubatch(engine.context()),
-                           .threads = llama_n_threads(engine.context())};
+                           .threads = llama_n_threads(engine.context()),
+                           .threads_batch = llama_n_threads_batch(engine.context()),
+                           .graph_nodes = plan.context.graph_nodes};
   const Prediction prediction =
       predict_layout({.index = engine.index(),
                       .demand = demand,

@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "cli/plan/history_words.h"
+#include "cli/plan/kv_type.h"
 #include "model/printable.h"
 
 namespace hypura::cli {
@@ -48,6 +49,12 @@ std::string rate_text(const Range& range) {
   return range.middle <= 0
              ? std::string("not known")
              : fmt::format("{:.2f} tok/s ({:.2f} to {:.2f})", range.middle, range.low, range.high);
+}
+
+std::string kv_types_text(const common_params& params) {
+  const std::string keys = kv_type_text(params.cache_type_k);
+  const std::string values = kv_type_text(params.cache_type_v);
+  return keys == values ? keys : keys + " and " + values;
 }
 
 std::string home_text(const PlanView& view, uint32_t id) {
@@ -93,10 +100,13 @@ std::string explain_mode(const PlanView& view) {
   std::string text = fmt::format("mode {}\n", to_string(plan.mode));
   text += fmt::format(
       "  resident needs {}: {} of weights + {} KV (ctx {}) + {} activations and "
-      "buffers; the budget is {}\n",
+      "buffers{}; the budget is {}\n",
       format_bytes(weights + input.demand.fixed_bytes), format_bytes(weights),
       format_bytes(input.demand.kv_bytes), input.demand.context,
-      format_bytes(input.demand.fixed_bytes - input.demand.kv_bytes),
+      format_bytes(input.demand.fixed_bytes - input.demand.kv_bytes - input.demand.draft_bytes),
+      input.demand.draft_bytes == 0
+          ? std::string()
+          : fmt::format(" + {} draft model", format_bytes(input.demand.draft_bytes)),
       format_bytes(plan.budget_bytes));
   if (!streams(plan.mode)) {
     return text + (plan.mode == Mode::mapped
@@ -121,6 +131,31 @@ std::string explain_mode(const PlanView& view) {
       1e3 * token.compute_seconds(), 1e3 * token.read_seconds, 1e3 * token.token_seconds,
       1e3 * token.wait_seconds);
   return text;
+}
+
+// The times are those of the kernels alone, in memory: reading goes on beside them.
+std::string explain_threads(const PlanView& view) {
+  const ModelDemand& demand = view.input.demand;
+  if (demand.threads == 0) return "threads: as many as the machine's profile has rates of\n";
+  std::string text = fmt::format("threads: {} for tokens, {} for prompts: {}\n", demand.threads,
+                                 demand.threads_batch, view.threads.why);
+  for (const ThreadTime& time : view.threads.times) {
+    text += fmt::format("  {:>3} {:<8} {:>8.2f} ms of kernels a token, {:>8.2f} s a prompt of 512\n",
+                        time.threads, time.threads == 1 ? "thread" : "threads",
+                        1e3 * time.token_seconds, time.prompt_seconds);
+  }
+  const DriveProfile& drive = view.input.machine.drive;
+  if (drive.knee_depth > 0) {
+    text += fmt::format("  the drive is at its best from {} reads in flight on; the kernel does them, "
+                        "or as many threads as reads without io_uring\n",
+                        drive.knee_depth);
+  }
+  return text;
+}
+
+// Speeds of the model itself: how much of a draft is accepted shows only in running.
+bool drafts(const PlanView& view) {
+  return view.options.draft.kind != DraftOptions::Kind::none;
 }
 
 // By role, what a tier holds.
@@ -194,9 +229,17 @@ std::string plan_table(const PlanView& view) {
     }
     row("RAM", plan.layout->total_bytes() - plan.layout->pinned_bytes, 0, what);
   }
-  row("RAM", view.input.demand.fixed_bytes, token.kv_seconds,
-      fmt::format("KV cache {}, activations and buffers",
-                  format_bytes(view.input.demand.kv_bytes)));
+  if (plan.layout.has_value() && plan.layout->repacked_bytes > 0) {
+    row("RAM", plan.layout->repacked_bytes, 0,
+        "of the weights that stay, repacked for faster prompts: NOT the bits of streaming");
+  }
+  const ModelDemand& demand = view.input.demand;
+  row("RAM", demand.fixed_bytes - demand.draft_bytes, token.kv_seconds,
+      fmt::format("KV cache {} ({}), activations and buffers", format_bytes(demand.kv_bytes),
+                  kv_types_text(view.options.params)));
+  if (demand.draft_bytes > 0) {
+    row("RAM", demand.draft_bytes, 0, "draft model " + view.options.draft.path);
+  }
   if (tiers.drive > 0) {
     row("NVMe", tiers.drive, token.read_seconds,
         fmt::format("weights read as they are needed, {} a token",
@@ -207,6 +250,16 @@ std::string plan_table(const PlanView& view) {
                       fit_class(plan.prediction.decode_tps.middle), plan.prediction.bottleneck,
                       rate_text(plan.prediction.prompt_tps), plan.prediction.prompt_bottleneck);
   text += past_line(view.past.calibration);
+  if (drafts(view)) {
+    text += "draft  what it brings shows only in running: these speeds are without it\n";
+  }
+  if (view.options.fast_prompt) {
+    text += "repack these speeds are of kernels without it, which is the least for prompts\n";
+  }
+  if (demand.threads > 0) {
+    text += fmt::format("threads {} for tokens, {} for prompts: {}\n", demand.threads,
+                        demand.threads_batch, view.threads.why);
+  }
   for (const std::string& line : view.suggestions) text += "try    " + line + "\n";
   return text;
 }
@@ -237,14 +290,23 @@ std::string plan_json(const PlanView& view) {
   json["pool_bytes"] = plan.layout.has_value() ? plan.layout->pool_bytes : 0;
   json["expert_slots"] = slots(plan);
   json["expected_hit_rate"] = slots(plan) > 0 ? Json(plan.prediction.hit_share) : Json(nullptr);
-  json["predicted_decode_tps"] = range_json(plan.prediction.decode_tps);
-  json["predicted_prompt_tps"] = range_json(plan.prediction.prompt_tps);
+  const bool known = !drafts(view);
+  json["predicted_decode_tps"] = known ? range_json(plan.prediction.decode_tps) : Json(nullptr);
+  json["predicted_prompt_tps"] = known ? range_json(plan.prediction.prompt_tps) : Json(nullptr);
+  json["draft_bytes"] = view.input.demand.draft_bytes;
+  json["repacked_bytes"] = plan.layout.has_value() ? plan.layout->repacked_bytes : 0;
+  json["kv_type_k"] = kv_type_text(view.options.params.cache_type_k);
+  json["kv_type_v"] = kv_type_text(view.options.params.cache_type_v);
+  json["threads"] = view.input.demand.threads;
+  json["threads_batch"] = view.input.demand.threads_batch;
+  json["threads_why"] = view.threads.why;
   json["fit"] = fit_class(plan.prediction.decode_tps.middle);
   json["bottleneck"] = plan.prediction.bottleneck;
   json["prompt_bottleneck"] = plan.prediction.prompt_bottleneck;
   json["token"] = {{"seconds", token.token_seconds},     {"ram_seconds", token.ram_seconds},
                    {"gpu_seconds", token.gpu_seconds},   {"kv_seconds", token.kv_seconds},
-                   {"call_seconds", token.call_seconds}, {"read_bytes", token.read_bytes},
+                   {"call_seconds", token.call_seconds}, {"node_seconds", token.node_seconds},
+                   {"read_bytes", token.read_bytes},
                    {"read_seconds", token.read_seconds}, {"wait_seconds", token.wait_seconds}};
   json["suggestions"] = view.suggestions;
   json["planning_seconds"] = view.seconds;
@@ -256,12 +318,13 @@ std::string plan_json(const PlanView& view) {
 
 Result<std::string> explain(const PlanView& view, const std::string& what) {
   if (what == "mode") return explain_mode(view);
+  if (what == "threads") return explain_threads(view);
   if (what == "ram" || what == "nvme" || what == "gpu") return explain_tier(view, what);
   const std::optional<TensorId> id = view.input.index.find(what);
   if (!id.has_value()) {
     return Status(StatusCode::invalid_argument,
                   fmt::format("--explain {}: neither a tensor nor a word", what))
-        .suggest("mode, ram, nvme, gpu, or a name that `hypura inspect MODEL --tensors` lists");
+        .suggest("mode, threads, ram, nvme, gpu, or a name that `hypura inspect MODEL --tensors` lists");
   }
   const TensorInfo& tensor = view.input.index.tensor(*id);
   return fmt::format("{} ({}, {}, {})\n  {}\n", printable(tensor.name), to_string(tensor.role),

@@ -4,8 +4,10 @@
 #include <vector>
 
 #include "base/status.h"
+#include "engine/engine.h"
 #include "plan/calibration.h"
 #include "plan/planner.h"
+#include "plan/threads.h"
 
 namespace hypura::cli {
 
@@ -22,6 +24,8 @@ struct PastView {
 struct PlanView {
   const PlanInput& input;
   const Plan& plan;
+  const EngineOptions& options;
+  const ThreadChoice& threads;
   std::vector<std::string> suggestions;
   double seconds = 0;  // that planning took
   PastView past = {};
@@ -31,7 +35,7 @@ struct PlanView {
 std::string plan_table(const PlanView& view);
 // "schema": 1. Without the braces' line break at the end.
 std::string plan_json(const PlanView& view);
-// `what`: a tensor's name, "ram", "nvme", "gpu" or "mode". Error: invalid_argument if it is none.
+// `what`: a tensor's name, "ram", "nvme", "gpu", "mode" or "threads". Error: invalid_argument if it is none.
 Result<std::string> explain(const PlanView& view, const std::string& what);
 
 }  // namespace hypura::cli

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Whether any other plan beats the chosen one in real runs, as a table: `make bench-sweep`.
+
+For each model, `hypura plan --save` decides; variants of that file pin less, give experts fewer
+slots, read further or less far ahead, or take other micro-batches. Chosen plan and variant run one
+after the other, PAIRS times, each cold. A ratio is speed of the variant / speed of the plan, of one
+pair; its median has an interval from 10 000 resamples of the pairs. It ends with an error if the
+whole interval (95 %) of a variant lies above 1.05. Micro-batches are judged on prompts of several.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+
+REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+MAKE = os.path.join(REPO, "build/release/bench/hypura_make_model")
+HYPURA = os.path.join(REPO, "build/release/src/cli/hypura")
+MODELS = {"dense-3g": 12, "moe-7g": 32}  # tokens to decode
+BAR = 1.05
+PAIRS_MIN = 5  # fewer judge nothing
+SENTENCE = "The river was wide and the old boat moved slowly under a grey sky. "
+
+
+def cold():
+    if os.geteuid() == 0:
+        os.sync()
+        with open("/proc/sys/vm/drop_caches", "w") as file:
+            file.write("3")
+
+
+def save_plan(model, budget, file):
+    command = [HYPURA, "plan", model, "--ram-budget", budget, "--ctx", "2048", "--save", file]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    with open(file) as text:
+        return json.load(text)
+
+
+def variants(plan):
+    """name -> what it changes of the plan's decisions."""
+    decisions, result = plan["decisions"], plan["result"]
+    found = {}
+    pinned, pools, ring = result["pinned_bytes"], result["pool_bytes"], decisions["ring_slots"]
+    for share in (90, 75, 50):
+        found[f"pinned {share} %"] = {"pin_bytes_max": pinned * share // 100}
+    if pools > 0:
+        for share in (90, 75):
+            found[f"pools {share} %"] = {"pool_bytes_max": pools * share // 100}
+    if ring > 0:
+        for factor in (0.5, 2, 4):
+            found[f"ring x{factor:g}"] = {"ring_slots": max(1, int(ring * factor))}
+    for factor in (0.25, 0.5, 2):
+        found[f"micro-batch x{factor:g}"] = {
+            "micro_batch": max(1, int(decisions["micro_batch"] * factor))}
+    return found
+
+
+def run(model, plan, tokens, prompt):
+    """The run's JSON, or its message where the plan does not fit."""
+    cold()
+    command = [HYPURA, "run", model, "--plan", plan, "-p", prompt, "-n", str(tokens), "--temp", "0",
+               "--ignore-eos", "-b", "2048", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode == 3:
+        return done.stderr.splitlines()[0].removeprefix("error: ")
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command[:6])}: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def interval(ratios):
+    draw = random.Random(1)
+    medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(10000))
+    return medians[250], medians[-251]
+
+
+def compare(model, chosen, variant, options):
+    """what -> ratios of the pairs, or why the variant cannot run."""
+    ratios = {"decode": [], "prefill": []}
+    for pair in range(options.pairs):
+        speeds = {}
+        for side in (chosen, variant) if pair % 2 == 0 else (variant, chosen):
+            speeds[side] = run(model, side, options.tokens or MODELS[options.name], options.prompt)
+            if isinstance(speeds[side], str):
+                return speeds[side]
+        for what, list_ in ratios.items():
+            list_.append(speeds[variant][f"{what}_tps"] / speeds[chosen][f"{what}_tps"])
+    return ratios
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--budget", default="40%")
+    parser.add_argument("--models", default=",".join(MODELS), help="names, with commas between them")
+    parser.add_argument("--only", default="", help="variants whose names begin so")
+    parser.add_argument("--tokens", type=int, default=0, help="to decode (default: 12 or 32)")
+    parser.add_argument("--sentences", type=int, default=70, help="of the prompt, about 16 tokens each")
+    parser.add_argument("--folder", default=os.path.join(REPO, "build/models"))
+    parser.add_argument("--save", default=os.path.join(REPO, "build/bench/sweep.json"))
+    options = parser.parse_args()
+    options.prompt = SENTENCE * options.sentences
+    work = os.path.dirname(options.save)
+    os.makedirs(options.folder, exist_ok=True)
+    os.makedirs(work, exist_ok=True)
+
+    print("| model | variant | decode, of the plan's | prompt, of the plan's |")
+    print("| --- | --- | --- | --- |", flush=True)
+    cells, beaten = [], []
+    for name in options.models.split(","):
+        options.name = name
+        model = os.path.join(options.folder, f"{name}.gguf")
+        if not os.path.exists(model):
+            subprocess.run([MAKE, "--preset", name, "--out", model], check=True)
+        chosen = os.path.join(work, f"sweep-{name}.json")
+        plan = save_plan(model, options.budget, chosen)
+        for variant, changes in variants(plan).items():
+            if not variant.startswith(options.only):
+                continue
+            other = os.path.join(work, f"sweep-{name}-variant.json")
+            with open(other, "w") as file:
+                json.dump({**plan, "decisions": {**plan["decisions"], **changes}}, file, indent=1)
+            ratios = compare(model, chosen, other, options)
+            if isinstance(ratios, str):
+                print(f"| {name} | {variant} | refused: {ratios} | |", flush=True)
+                continue
+            row = [name, variant]
+            for what, values in ratios.items():
+                low, high = interval(values)
+                row.append(f"{statistics.median(values):.3f} ({low:.3f} to {high:.3f})")
+                if low > BAR and options.pairs >= PAIRS_MIN:
+                    beaten.append(f"{name}, {variant}: {what} {statistics.median(values):.3f}")
+            print("| " + " | ".join(row) + " |", flush=True)
+            cells.append({"model": name, "variant": variant, "changes": changes, "ratios": ratios})
+    with open(options.save, "w") as file:
+        json.dump(cells, file, indent=1)
+    if beaten:
+        sys.exit("the plan is beaten by more than 5 %: " + "; ".join(beaten))
+    if options.pairs < PAIRS_MIN:
+        return print(f"\n{options.pairs} pairs judge nothing: at least {PAIRS_MIN}")
+    print(f"\nno plan of {len(cells)} beats the chosen one by more than 5 %, {options.pairs} pairs each")
+
+
+if __name__ == "__main__":
+    main()
