@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "cli/bench/bound.h"
 #include "cli/plan/machines.h"
+#include "plan/bound.h"
 
 namespace hypura::cli {
 

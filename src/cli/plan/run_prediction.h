@@ -12,7 +12,7 @@ namespace hypura::cli {
 struct RunPrediction {
   Range decode_tps;
   Range prompt_tps;
-  double bound_seconds = 0;  // of a token: no caching and overlap does better (cli/bench/bound.h)
+  double bound_seconds = 0;  // of a token: no caching and overlap does better (plan/bound.h)
   double drive_gbps = 0;     // sequential, as profiled
 };
 
