@@ -4,11 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <chrono>
-#include <fstream>
 #include <optional>
 #include <utility>
 
 #include "cli/command_line.h"
+#include "cli/output_file.h"
 #include "cli/plan/fetch_header.h"
 #include "cli/plan/machines.h"
 #include "cli/plan/saved.h"
@@ -106,13 +106,6 @@ uint64_t budget_of(const RunOptions& options, const MeasuredModel& measured, boo
                   .minimum = least_budget(input)});
 }
 
-Status write_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  return file ? Status() : Status(StatusCode::failed, "cannot write " + path);
-}
-
 Status what_if(const PlanInput& input, const std::string& text, std::string& answer) {
   const Result<std::vector<WhatIf>> changes = parse_what_if(text);
   if (!changes.ok()) return changes.status();
@@ -186,6 +179,7 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   if (options.json && (!words.explain.empty() || !words.what_if.empty())) {
     return Status(StatusCode::invalid_argument, "--json goes with neither --explain nor --what-if");
   }
+  if (Status status = check_output(words.save, "--save"); !status.ok()) return status;
   quiet_llama_log(false);
   const bool here = words.machine.empty();
   const Result<MachineProfile> machine = machine_for(words, options.engine.model_path, estimating);
