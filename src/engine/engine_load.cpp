@@ -11,6 +11,7 @@
 #include "backend/device.h"
 #include "backend/work_bytes.h"
 #include "engine/llama_log.h"
+#include "machine/memory.h"
 
 namespace hypura {
 namespace {
