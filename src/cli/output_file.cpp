@@ -27,8 +27,10 @@ Status write_file(const std::string& path, const std::string& text) {
   file << text;
   file.close();
   if (file) return Status();
-  return Status(StatusCode::failed, "cannot write " + path)
-      .because(std::strerror(errno == 0 ? EIO : errno));
+  const int error = errno == 0 ? EIO : errno;
+  std::error_code ignored;  // a half of it would be taken for the whole
+  if (std::filesystem::is_regular_file(path, ignored)) std::filesystem::remove(path, ignored);
+  return Status(StatusCode::failed, "cannot write " + path).because(std::strerror(error));
 }
 
 }  // namespace hypura::cli
