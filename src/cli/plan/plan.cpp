@@ -92,6 +92,11 @@ Result<MachineProfile> machine_for(const Words& words, const std::string& model,
         .suggest(fmt::format("--machine NAME, one of {}", fmt::join(shipped_machine_names(), ", ")));
   }
   if (std::optional<MachineProfile> known = known_machine(model)) return *std::move(known);
+  if (!is_url(model) && !is_header_file(model)) {
+    // A model that cannot be planned is found before a second goes into measuring.
+    const Result<ModelIndex> index = ModelIndex::open(model);
+    if (!index.ok()) return index.status();
+  }
   write_note("note: this machine was measured in a second; `hypura profile MODEL` does it well\n");
   return quick_profile({.file = model});
 }
