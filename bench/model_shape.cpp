@@ -146,8 +146,6 @@ const std::array kPresets{
 
 }  // namespace
 
-std::span<const ArchTraits> known_archs() { return kArchs; }
-
 const ArchTraits* find_arch(std::string_view name) {
   const auto found = std::ranges::find(kArchs, name, &ArchTraits::name);
   return found == kArchs.end() ? nullptr : &*found;

@@ -37,7 +37,6 @@ struct ArchTraits {
   bool shared_expert = false;
 };
 
-std::span<const ArchTraits> known_archs();
 const ArchTraits* find_arch(std::string_view name);
 
 struct Preset {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <memory>
 
 #include "backend/cpu_backend.h"
 #include "base/units.h"

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstring>
-#include <string>
 
 #include "base/units.h"
 #include "ggml-cpp.h"

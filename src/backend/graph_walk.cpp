@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "backend/streamed_model.h"
-#include "base/check.h"
 
 namespace hypura {
 namespace {

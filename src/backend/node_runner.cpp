@@ -1,7 +1,6 @@
 #include "backend/node_runner.h"
 
 #include <chrono>
-#include <utility>
 
 #include "base/check.h"
 

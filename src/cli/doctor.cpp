@@ -17,6 +17,7 @@
 #include "engine/machine_probe.h"
 #include "machine/health.h"
 #include "machine/profile_json.h"
+#include "plan/bound.h"
 
 namespace hypura::cli {
 namespace {
@@ -160,19 +161,10 @@ std::string doctor_json(const DoctorPage& page) {
 }
 
 ModelShape shape_of(const ModelIndex& index) {
-  // Tied embeddings are the output, too.
-  const bool tied = index.bytes_of(TensorRole::output) == 0;
-  const ModelInfo& info = index.info();
-  double active = 0;
-  for (const TensorInfo& tensor : index.tensors()) {
-    double share = tensor.role == TensorRole::embedding && !tied ? 0 : 1;
-    if (tensor.expert_count > 0 && info.expert_used_count > 0) {
-      share = std::min(1.0, static_cast<double>(info.expert_used_count) / tensor.expert_count);
-    }
-    active += share * static_cast<double>(tensor.bytes);
-  }
-  const double bytes = static_cast<double>(info.weight_bytes);
-  return {.bytes = info.weight_bytes, .active_share = bytes > 0 ? active / bytes : 1};
+  const uint64_t bytes = index.info().weight_bytes;
+  const TokenBytes token = token_bytes(index);
+  const double active = static_cast<double>(token.dense + token.routed);
+  return {.bytes = bytes, .active_share = bytes > 0 ? active / static_cast<double>(bytes) : 1};
 }
 
 Status doctor(const std::vector<std::string>& arguments) {

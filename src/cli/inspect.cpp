@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
 #include "cli/command_line.h"
+#include "cli/output_file.h"
 #include "cli/terminal.h"
 #include "model/header_file.h"
 #include "model/printable.h"
@@ -162,12 +162,9 @@ Json tensors_json(const ModelIndex& index) {
 }
 
 Status save_header(const ModelIndex& index, const std::string& path) {
+  if (Status status = check_output(path, "--save-header"); !status.ok()) return status;
   const Result<ModelHeader> header = header_of(index);
-  if (!header.ok()) return header.status();
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << to_bytes(*header);
-  file.close();
-  return file ? Status() : Status(StatusCode::failed, "cannot write " + path);
+  return header.ok() ? write_file(path, to_bytes(*header)) : header.status();
 }
 
 }  // namespace

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <climits>
 #include <string_view>
+#include <system_error>
 
 #include "arg.h"
 
@@ -109,6 +112,18 @@ Status check_environment() {
   return Status();
 }
 
+// llama.cpp reads "4x" as 4, and says "stoi" of what is too large.
+Status check_number(const std::string& typed, const std::string& value, const common_arg& option) {
+  if (option.handler_int == nullptr) return Status();
+  int number = 0;
+  const char* end = value.data() + value.size();
+  const auto [stop, error] = std::from_chars(value.data(), end, number);
+  if (error == std::errc() && stop == end) return Status();
+  return Status(StatusCode::invalid_argument,
+                fmt::format("{} {}: not a whole number from {} to {}", typed, value, INT_MIN, INT_MAX))
+      .suggest("hypura run --help");
+}
+
 size_t value_count(const common_arg& option) {
   if (option.handler_str_str != nullptr) return 2;
   return option.handler_void != nullptr || option.handler_bool != nullptr ? 0 : 1;
@@ -138,6 +153,7 @@ Result<SplitArguments> split_arguments(const std::vector<std::string>& arguments
                          ? std::string()
                          : fmt::format("{} {}", typed, option->value_hint));
       }
+      if (Status status = check_number(typed, arguments[i], *option); !status.ok()) return status;
       split.llama.push_back(arguments[i]);
     }
   }

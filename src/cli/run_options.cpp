@@ -155,6 +155,10 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
   if (Status status = line.parse(split->ours, llama_option_names()); !status.ok()) return status;
   options.help = line.help();
   if (options.help) return options;
+  if (words.model.empty()) {
+    return Status(StatusCode::invalid_argument, "MODEL is empty")
+        .suggest(fmt::format("hypura {} model.gguf", command.name));
+  }
 
   Result<RamBudget> budget = parse_ram_budget(words.ram_budget);
   if (!budget.ok()) return budget.status();

@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <utility>
 
 #include "cli/command_line.h"
 #include "cli/one_prompt.h"
+#include "cli/output_file.h"
 #include "cli/run_options.h"
 #include "cli/terminal.h"
 #include "trace/routing_csv.h"
@@ -72,17 +71,6 @@ Status check_model(const std::string& path) {
                 fmt::format("{} has no experts: nothing is routed", path));
 }
 
-// A slip of the fingers must not cost a model.
-Status check_output(const std::string& path) {
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) return Status();
-  std::ifstream file(path, std::ios::binary);
-  std::string magic(4, '\0');
-  if (!file.read(magic.data(), std::ssize(magic)) || magic != "GGUF") return Status();
-  return Status(StatusCode::invalid_argument, fmt::format("{} is a model", path))
-      .suggest("another file for -o");
-}
-
 TraceHeader header_of(const Engine& engine) {
   const ModelInfo& info = engine.index().info();
   const std::string& path = engine.index().shards().front().path;
@@ -135,7 +123,7 @@ Status trace(const std::vector<std::string>& arguments) {
   }
   if (Status status = check(options, words); !status.ok()) return status;
   if (Status status = check_model(options.engine.model_path); !status.ok()) return status;
-  if (Status status = check_output(words.output); !status.ok()) return status;
+  if (Status status = check_output(words.output, "-o"); !status.ok()) return status;
   Result<std::unique_ptr<RoutingCsvWriter>> created = RoutingCsvWriter::create(words.output);
   if (!created.ok()) return created.status();
   RoutingCsvWriter& writer = **created;

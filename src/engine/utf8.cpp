@@ -1,6 +1,5 @@
 #include "engine/utf8.h"
 
-#include <cstdint>
 #include <utility>
 
 namespace hypura {

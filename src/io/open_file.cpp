@@ -10,7 +10,6 @@
 #endif
 
 #include <cerrno>
-#include <optional>
 
 #include "base/check.h"
 #include "io/read_attempt.h"

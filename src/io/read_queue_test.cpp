@@ -6,7 +6,6 @@
 #include <map>
 #include <random>
 
-#include "base/units.h"
 #include "io/sim_device.h"
 #include "io/test_support.h"
 

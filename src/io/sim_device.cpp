@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/units.h"
 #include "io/open_file.h"
 #include "io/read_attempt.h"
 

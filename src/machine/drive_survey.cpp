@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <utility>
 
-#include "base/units.h"
 #include "machine/drive_meter.h"
 #include "machine/page_cache.h"
 #include "machine/page_cache_speed.h"

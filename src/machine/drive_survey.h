@@ -4,7 +4,6 @@
 #include <functional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "base/status.h"
 #include "io/block_device.h"
@@ -26,9 +25,8 @@ struct DriveFindings {
 
 // How fast a drive delivers a file: sizes x depths, in order and scattered, in short rounds over
 // all of them, so that a slow moment falls on all; then the best way for longer; then what the page
-// cache gives. Reads only. `memory` is for reads in flight; ways that need more are left out.
-// kSurveyMemoryBytes is enough for all. Errors: failed if a read fails, interrupted.
-inline constexpr uint64_t kSurveyMemoryBytes = uint64_t{128} << 20;
+// cache gives. Reads only. `memory` is for reads in flight; ways that need more are left out, none
+// of 128 MiB. Errors: failed if a read fails, interrupted.
 Result<DriveFindings> survey_drive(BlockDevice& device, FileId file, std::span<std::byte> memory,
                                    const DriveSurveyOptions& options);
 

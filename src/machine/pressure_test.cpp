@@ -10,7 +10,6 @@
 #include <limits>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "base/units.h"
 #include "machine/memory.h"

@@ -6,9 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <set>
-#include <vector>
 
 #include "base/units.h"
 #include "io/test_support.h"

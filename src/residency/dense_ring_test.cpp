@@ -6,7 +6,6 @@
 #include <numeric>
 #include <utility>
 
-#include "base/units.h"
 #include "model/layout.h"
 #include "residency/test_support.h"
 

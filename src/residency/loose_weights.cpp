@@ -1,6 +1,5 @@
 #include "residency/loose_weights.h"
 
-#include <algorithm>
 #include <bit>
 #include <utility>
 

@@ -11,7 +11,6 @@
 #include <fstream>
 #include <initializer_list>
 #include <memory>
-#include <optional>
 #include <random>
 #include <span>
 #include <string>

@@ -1,5 +1,6 @@
 """Options: typos get a suggestion, what cannot work is refused with the reason, none is ignored."""
 
+import os
 import unittest
 
 import support
@@ -13,7 +14,7 @@ REFUSED = [
     "--op-offload", "--no-op-offload",
 ]
 ELSEWHERE = ["--perf", "--prompt-cache x", "--grp-attn-n 2", "--cpu-mask 1", "--log-file x"]
-NONSENSE = ["-n abc", "-t abc", "-t 100000", "-b 0", "-b -1", "-ub -1", "-ctk nonsense",
+NONSENSE = ["-n abc", "-n 99999999999", "-n 4x", "-t abc", "-t 100000", "-b 0", "-b -1", "-ub -1", "-ctk nonsense",
             "-fa nonsense", "--temp", "--ctx 0", "--ctx -1", "--ctx x", "-f /nonexistent/prompt", "--prefetch x", "--mode x",
             "--json-schema {bad", "extra"]
 
@@ -59,6 +60,23 @@ class Options(support.TestCase):
         for words in (["run"], ["run", "-p", "hi"], ["run", "--json"], ["inspect"]):
             with self.subTest(words=words):
                 self.assert_error(support.hypura(*words), support.USAGE)
+
+    def test_an_empty_model(self):
+        outcome = support.hypura("run", "", "-p", "hi")
+        self.assert_error(outcome, support.USAGE)
+        self.assertIn("MODEL is empty", outcome.stderr)
+
+    def test_a_prompt_that_is_no_text(self):
+        outcome = self.run_with("-f", self.file("prompt", b"Once upon\xf7\xbf\xbf\xbf"))
+        self.assert_error(outcome, support.USAGE)
+        self.assertIn("at byte 9 of 13 it is not UTF-8", outcome.stderr)
+
+    def test_more_threads_than_cores(self):
+        cores = len(os.sched_getaffinity(0))
+        # They would take seconds a token: the budget ends it before.
+        outcome = self.run_with("-t", 2 * cores, "--ram-budget", "1M")
+        self.assert_error(outcome, support.DOES_NOT_FIT)
+        self.assertIn(f"warning: {2 * cores} threads on {cores} cores", outcome.stderr)
 
     def test_json_is_not_interactive(self):
         self.assert_error(self.run_with("-i", "--json"), support.USAGE)

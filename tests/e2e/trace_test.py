@@ -95,12 +95,6 @@ class Trace(support.TestCase):
         self.assertIn("trace.csv", outcome.stderr)
         self.assertIn("File too large", outcome.stderr)
 
-    def test_a_model_is_not_overwritten(self):
-        copy = self.file("model.gguf", support.MODEL.read_bytes()[:4096])
-        outcome = self.trace("-p", "hi", output=copy)
-        self.assert_error(outcome, support.USAGE)
-        self.assertEqual(copy.read_bytes(), support.MODEL.read_bytes()[:4096])
-
     def test_what_makes_no_sense(self):
         for words in (["-i"], ["--mode", "resident"], ["--mode", "dense"], ["--follow", "-n", 4],
                       ["--folow"], ["-n", "x"]):

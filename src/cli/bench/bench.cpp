@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -13,6 +12,7 @@
 #include "cli/bench/output.h"
 #include "cli/bench/runner.h"
 #include "cli/interrupt.h"
+#include "cli/output_file.h"
 #include "cli/terminal.h"
 
 namespace hypura::cli {
@@ -25,13 +25,6 @@ Result<std::string> read_file(const std::string& path) {
                   fmt::format("cannot open {}: {}", path, std::strerror(errno)));
   }
   return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-Status save_json(const std::string& path, const BenchFindings& findings) {
-  std::ofstream file(path, std::ios::binary);
-  file << bench_json(findings);
-  if (file.flush()) return Status();
-  return Status(StatusCode::failed, fmt::format("cannot write {}: {}", path, std::strerror(errno)));
 }
 
 std::string show(BenchOutput output, const BenchFindings& findings) {
@@ -73,6 +66,7 @@ Status bench(const std::vector<std::string>& arguments) {
   if (!options.ok()) return options.status();
   if (options->help) return write_answer(bench_help()) ? Status() : write_failure();
   // Before hours of samples, not after them.
+  if (Status status = check_output(options->save, "--save"); !status.ok()) return status;
   std::optional<std::string> old_report;
   if (!options->old_report.empty()) {
     Result<std::string> text = read_file(options->old_report);
@@ -97,7 +91,7 @@ Status bench(const std::vector<std::string>& arguments) {
   const BenchFindings findings{*report, summary, texts, comparison};
   if (!write_answer(show(options->output, findings))) return write_failure();
   if (!options->save.empty()) {
-    if (Status status = save_json(options->save, findings); !status.ok()) return status;
+    if (Status status = write_file(options->save, bench_json(findings)); !status.ok()) return status;
   }
   return verdict(findings);
 }

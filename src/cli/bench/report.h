@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "cli/bench/bound.h"
 #include "cli/bench/sample.h"
 #include "cli/bench/statistics.h"
 #include "machine/description.h"
+#include "plan/bound.h"
 
 namespace hypura::cli {
 

@@ -146,10 +146,8 @@ Status BenchRunner::resolve_limit() {
 
 // What --ram-budget comes to. Of `min` only a run knows.
 Result<uint64_t> BenchRunner::budget_bytes() {
-  const RamBudget& budget = options_.budget;
-  if (budget.kind == RamBudget::Kind::bytes) return budget.bytes;
-  if (budget.kind == RamBudget::Kind::percent) {
-    return static_cast<uint64_t>(static_cast<double>(report_.weight_bytes) * budget.percent / 100);
+  if (options_.budget.kind != RamBudget::Kind::minimum) {
+    return resolve(options_.budget, {.weights = report_.weight_bytes});
   }
   const Result<BenchSample> sample = run_in_child(make_arm(kHypuraArm));
   if (!sample.ok()) return sample.status();

@@ -4,11 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <chrono>
-#include <fstream>
 #include <optional>
 #include <utility>
 
 #include "cli/command_line.h"
+#include "cli/output_file.h"
 #include "cli/plan/fetch_header.h"
 #include "cli/plan/history_file.h"
 #include "cli/plan/kv_type.h"
@@ -92,6 +92,11 @@ Result<MachineProfile> machine_for(const Words& words, const std::string& model,
         .suggest(fmt::format("--machine NAME, one of {}", fmt::join(shipped_machine_names(), ", ")));
   }
   if (std::optional<MachineProfile> known = known_machine(model)) return *std::move(known);
+  if (!is_url(model) && !is_header_file(model)) {
+    // A model that cannot be planned is found before a second goes into measuring.
+    const Result<ModelIndex> index = ModelIndex::open(model);
+    if (!index.ok()) return index.status();
+  }
   write_note("note: this machine was measured in a second; `hypura profile MODEL` does it well\n");
   return quick_profile({.file = model});
 }
@@ -104,13 +109,6 @@ uint64_t budget_of(const RunOptions& options, const MeasuredModel& measured, boo
                  {.weights = input.index.info().weight_bytes,
                   .automatic = automatic_budget(input.machine, input.demand.process_base_bytes),
                   .minimum = least_budget(input)});
-}
-
-Status write_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  return file ? Status() : Status(StatusCode::failed, "cannot write " + path);
 }
 
 // Past runs correct the plan's speeds. What it decides is left alone.
@@ -206,6 +204,7 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   if (options.json && (!words.explain.empty() || !words.what_if.empty())) {
     return Status(StatusCode::invalid_argument, "--json goes with neither --explain nor --what-if");
   }
+  if (Status status = check_output(words.save, "--save"); !status.ok()) return status;
   quiet_llama_log(false);
   const bool here = words.machine.empty();
   const Result<MachineProfile> machine = machine_for(words, options.engine.model_path, estimating);

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "cli/bench/bound.h"
 #include "cli/plan/machines.h"
 #include "machine/profile_json.h"
+#include "plan/bound.h"
 #include "plan/plan_file.h"
 
 namespace hypura::cli {

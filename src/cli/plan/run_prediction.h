@@ -15,7 +15,7 @@ namespace hypura::cli {
 struct RunPrediction {
   Range decode_tps;  // corrected by past runs
   Range prompt_tps;
-  double bound_seconds = 0;  // of a token: no caching and overlap does better (cli/bench/bound.h)
+  double bound_seconds = 0;  // of a token: no caching and overlap does better (plan/bound.h)
   double drive_gbps = 0;     // sequential, as profiled
   double uncalibrated_decode_tps = 0;  // by the cost model alone
   double uncalibrated_prompt_tps = 0;

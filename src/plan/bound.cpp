@@ -1,8 +1,8 @@
-#include "cli/bench/bound.h"
+#include "plan/bound.h"
 
 #include <algorithm>
 
-namespace hypura::cli {
+namespace hypura {
 
 TokenBytes token_bytes(const ModelIndex& index) {
   const bool tied = index.bytes_of(TensorRole::output) == 0;
@@ -33,4 +33,4 @@ Bound bound_of(const BoundInput& input) {
   return bound;
 }
 
-}  // namespace hypura::cli
+}  // namespace hypura

@@ -4,7 +4,7 @@
 
 #include "model/model_index.h"
 
-namespace hypura::cli {
+namespace hypura {
 
 // A model's bytes by how a token uses them.
 struct TokenBytes {
@@ -36,4 +36,4 @@ struct Bound {
 // to be chosen evenly: where routing is skewed, a cache of the favourites can be faster than this.
 Bound bound_of(const BoundInput& input);
 
-}  // namespace hypura::cli
+}  // namespace hypura

@@ -1,10 +1,10 @@
-#include "cli/bench/bound.h"
+#include "plan/bound.h"
 
 #include <gtest/gtest.h>
 
 #include "model/gguf_bytes_for_test.h"
 
-namespace hypura::cli {
+namespace hypura {
 namespace {
 
 TEST(Bound, DenseMissesWhatTheBudgetDoesNotHold) {
@@ -64,4 +64,4 @@ TEST(TokenBytes, EmbeddingsCountWhereTheyAreTheOutputToo) {
 }
 
 }  // namespace
-}  // namespace hypura::cli
+}  // namespace hypura
