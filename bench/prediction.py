@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Predicted and actual speeds over models and budgets, as a table: `make bench-prediction`.
 
-The machine is profiled first; each cell then runs SAMPLES times, cold, cells one after the other and
-all of them again, so that a slow minute does not hit all samples of one. The prediction is the run's
+Each cell runs SAMPLES times, cold, cells one after the other and all of them again, so that a slow minute
+does not hit all samples of one; before each round the machine is profiled. The prediction is the run's
 own, before it computed anything. Errors are |predicted / median actual - 1|, without past runs.
 
 Then, without running again, what past runs would have made of them: a history with one run a cell, the
@@ -59,7 +59,7 @@ def with_history(model, cells):
         records = [s["history"]["record"] for s in samples if s["history"] and s["history"]["record"]]
         if not records:
             continue
-        run = dict(records[0])
+        run = dict(records[-1])  # of the profile that doctor will find
         for phase in ("decode", "prompt"):
             known = [record[phase] for record in records if record[phase]]
             run[phase] = known and {**known[0], **{
@@ -91,11 +91,11 @@ def main():
         files[name] = os.path.join(REPO, f"build/models/{name}.gguf")
         if not os.path.exists(files[name]):
             subprocess.run([MAKE, *shape, "--out", files[name]], check=True)
-    subprocess.run([HYPURA, "profile", files["moe-7g"], "--force", "--json"], check=True,
-                   stdout=subprocess.DEVNULL)
 
     cells = {(name, budget): [] for name in MODELS for budget in BUDGETS}
     for _ in range(options.samples):
+        subprocess.run([HYPURA, "profile", files["moe-7g"], "--force", "--json"], check=True,
+                       stdout=subprocess.DEVNULL)
         for name, budget in cells:
             tokens = 32 if name.startswith("moe") else 12
             cells[name, budget].append(run(files[name], budget, tokens))
@@ -112,15 +112,15 @@ def main():
             errors[what].append(abs(error))
             row += [f"{predicted:.2f}", f"{actual:.2f}", f"{100 * error:+.0f} %"]
         print("| " + " | ".join(row) + " |")
+    with open(options.save, "w") as file:
+        json.dump([{"model": name, "budget": budget, "samples": samples}
+                   for (name, budget), samples in cells.items()], file, indent=1)
     past = with_history(files["moe-7g"], cells)
     for what, values in errors.items():
         print(f"\n{what}: median error {100 * statistics.median(values):.0f} %, worst "
               f"{100 * max(values):.0f} %, {len(values)} cells of {options.samples} samples; "
               f"with the other {past[what]['runs'] - 1} cells as history "
               f"{100 * past[what]['median_error']:.0f} %")
-    with open(options.save, "w") as file:
-        json.dump([{"model": name, "budget": budget, "samples": samples}
-                   for (name, budget), samples in cells.items()], file, indent=1)
 
 
 if __name__ == "__main__":

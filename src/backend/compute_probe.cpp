@@ -16,7 +16,6 @@
 #include "base/units.h"
 #include "ggml-cpp.h"
 #include "ggml-cpu.h"
-#include "machine/repeated.h"
 
 namespace hypura {
 namespace {
@@ -231,7 +230,7 @@ void measure_cell(Bench& bench, Cell& cell, double seconds, const std::atomic<bo
   if (token.token(cell.type, static_cast<int64_t>(kMatrixBytes / row_bytes), 1)) {
     const Repeated gbps = token.measure(seconds, stop);
     cell.token.add(gbps);
-    cell.pass_gbps.push_back(gbps.fast());
+    cell.pass_gbps.push_back(gbps.median());
   }
   Operation batch(bench);
   const int64_t rows = std::min<int64_t>(std::max(256, 16 * cell.threads),
@@ -273,22 +272,23 @@ ComputeFindings findings_of(const std::vector<Cell>& cells, const Repeated& smal
   std::vector<double> spreads;
   std::vector<double> slowdowns;
   for (const Cell& cell : cells) {
-    const double token_gbps = cell.token.fast();
+    const double token_gbps = cell.token.median();
     if (token_gbps <= 0) continue;
+    const double spread = 1 - token_gbps / cell.token.fast();
     findings.samples.push_back({.type = ggml_type_name(cell.type),
                                 .threads = cell.threads,
                                 .token_gbps = rounded(token_gbps),
-                                .batch_gbps = rounded(cell.batch.fast()),
-                                .expert_gbps = rounded(cell.experts.fast()),
-                                .spread = rounded(1 - cell.token.median() / token_gbps)});
+                                .batch_gbps = rounded(cell.batch.median()),
+                                .expert_gbps = rounded(cell.experts.median()),
+                                .spread = rounded(spread)});
     if (cell.threads != threads) continue;
-    spreads.push_back(1 - cell.token.median() / token_gbps);
+    spreads.push_back(spread);
     if (cell.pass_gbps.front() > 0) {
       slowdowns.push_back(std::max(0.0, 1 - cell.pass_gbps.back() / cell.pass_gbps.front()));
     }
   }
   const double call_bytes = kSmallRows * kColumns * sizeof(float);
-  if (small.fast() > 0) findings.graph_overhead_us = rounded(call_bytes / small.fast() * 1e-3);
+  if (small.median() > 0) findings.graph_overhead_us = rounded(call_bytes / small.median() * 1e-3);
   findings.spread = median_of(spreads);
   findings.slowdown = median_of(slowdowns);
   return findings;
@@ -349,9 +349,36 @@ Result<ComputeFindings> probe_compute(const ComputeProbeOptions& options) {
   ComputeFindings findings = findings_of(cells, small, options.threads.front());
   for (const auto& [threads, rates] : chained) {
     if (rates.empty()) continue;
-    findings.nodes.push_back({.threads = threads, .node_us = rounded(1e-3 / rates.fast())});
+    findings.nodes.push_back({.threads = threads, .node_us = rounded(1e-3 / rates.median())});
   }
   return findings;
+}
+
+struct TokenProbe::State {
+  std::unique_ptr<Bench> bench;
+  std::unique_ptr<Operation> token;
+};
+
+TokenProbe::TokenProbe(std::unique_ptr<State> state) : state_(std::move(state)) {}
+TokenProbe::~TokenProbe() = default;
+
+std::unique_ptr<TokenProbe> TokenProbe::create(const std::string& type, int threads,
+                                               uint64_t weight_bytes) {
+  const std::optional<ggml_type> known = type_of(type);
+  if (!known.has_value()) return nullptr;
+  auto state = std::make_unique<State>();
+  state->bench = Bench::create(std::max<size_t>(weight_bytes, kWeightBytesMin));
+  if (state->bench == nullptr) return nullptr;
+  state->bench->fill(*known);
+  state->bench->set_threads(threads);
+  state->token = std::make_unique<Operation>(*state->bench);
+  const auto rows = static_cast<int64_t>(kMatrixBytes / ggml_row_size(*known, kColumns));
+  if (!state->token->token(*known, rows, 1)) return nullptr;
+  return std::unique_ptr<TokenProbe>(new TokenProbe(std::move(state)));
+}
+
+Repeated TokenProbe::measure(double seconds, const std::atomic<bool>* stop) {
+  return state_->token->measure(seconds, stop);
 }
 
 std::vector<std::string> cpu_features() {

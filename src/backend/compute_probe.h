@@ -3,11 +3,13 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "machine/profile.h"
+#include "machine/repeated.h"
 
 namespace hypura {
 
@@ -35,6 +37,22 @@ struct ComputeFindings {
 // through our persistent threads, as a streamed model computes. Errors: failed without memory,
 // interrupted.
 Result<ComputeFindings> probe_compute(const ComputeProbeOptions& options);
+
+// Gigabytes a second of one token's products, again and again for `seconds`, of one type and count of
+// threads: for comparing the processor's speed at different times. Used by one thread.
+class TokenProbe {
+ public:
+  // nullptr where ggml does not know the type, or without memory.
+  static std::unique_ptr<TokenProbe> create(const std::string& type, int threads,
+                                            uint64_t weight_bytes);
+  ~TokenProbe();
+  Repeated measure(double seconds, const std::atomic<bool>* stop);
+
+ private:
+  struct State;
+  explicit TokenProbe(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
 
 // "AVX2", "NEON": what ggml's CPU backend was built for and found.
 std::vector<std::string> cpu_features();

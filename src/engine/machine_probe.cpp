@@ -1,10 +1,13 @@
 #include "engine/machine_probe.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -15,6 +18,7 @@
 #include "io/block_device.h"
 #include "machine/cpu_state.h"
 #include "machine/description.h"
+#include "machine/drive_meter.h"
 #include "machine/drive_survey.h"
 #include "machine/memory.h"
 #include "machine/memory_bandwidth.h"
@@ -46,6 +50,13 @@ std::vector<int> thread_counts(int cores) {
   std::sort(counts.begin(), counts.end(), std::greater<>());
   counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
   return counts;
+}
+
+// Processor time of this thread.
+double thread_seconds() {
+  timespec time{};
+  if (::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) != 0) return 0;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 class Probe {
@@ -81,9 +92,14 @@ class Probe {
   Status get_memory() {
     const uint64_t wanted = quick_ ? kQuickBytes : kProbeBytes;
     const uint64_t bytes = std::max(std::min(wanted, available_bytes() / 8), kMemoryMin);
+    const auto start = std::chrono::steady_clock::now();
     Result<Arena> arena = Arena::create(bytes);
     if (!arena.ok()) return arena.status();
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     arena_ = *std::move(arena);
+    if (!quick_ && seconds.count() > 0) {
+      profile_.memory.touch_gbps = rounded(static_cast<double>(bytes) * 1e-9 / seconds.count());
+    }
     return Status();
   }
 
@@ -126,7 +142,39 @@ class Probe {
     doubts_.direct = findings->drive.direct;
     doubts_.drive_spread = findings->drive.spread;
     doubts_.drive_slowdown = findings->slowdown;
+    if (!quick_) measure_beside(*device, *file);
     return Status();
+  }
+
+  void measure_read_cost(DriveMeter& meter, const ReadWay& way) {
+    const double before = thread_seconds();
+    const Result<MeteredReads> reads = meter.measure(way, 0.3, options_.stop);
+    if (!reads.ok() || reads->latencies_us.empty()) return;
+    const auto count = static_cast<double>(reads->latencies_us.size());
+    profile_.drive.read_cpu_us = rounded((thread_seconds() - before) * 1e6 / count);
+  }
+
+  // Kernels alone and beside reads, in turn; what cannot be measured is left out.
+  void measure_beside(BlockDevice& device, FileId file) {
+    constexpr int kRounds = 4;
+    constexpr double kSeconds = 0.15;
+    const ReadWay way{.read_bytes = 1 << 20, .depth = std::min(8u, device.depth()), .sequential = true};
+    const std::unique_ptr<TokenProbe> probe =
+        TokenProbe::create("q4_K", profile_.cores, std::min(kWeightBytes, available_bytes() / 8));
+    DriveMeter meter(device, file, arena_.memory());
+    if (probe == nullptr || !meter.can(way)) return;
+    measure_read_cost(meter, way);
+    Repeated alone, beside;
+    for (int round = 0; round < kRounds; ++round) {
+      alone.add(probe->measure(kSeconds, options_.stop));
+      std::atomic<bool> stop = false;
+      std::thread reads([&] { static_cast<void>(meter.measure(way, 10, &stop)); });
+      beside.add(probe->measure(kSeconds, options_.stop));
+      stop = true;
+      reads.join();
+    }
+    if (alone.median() <= 0) return;
+    profile_.drive.beside_share = rounded(std::min(1.0, beside.median() / alone.median()));
   }
 
   Status measure_compute() {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <chrono>
+#include <deque>
 #include <utility>
 
 #include "base/check.h"
@@ -43,9 +44,13 @@ Result<MeteredReads> DriveMeter::measure(const ReadWay& way, double seconds,
   const auto stopped = [&] { return stop != nullptr && stop->load(std::memory_order_relaxed); };
   MeteredReads metered;
   Status error;
-  std::vector<uint64_t> started_ns(way.depth);
-  std::vector<uint32_t> free;
-  for (uint32_t i = 0; i < way.depth; ++i) free.push_back(i);
+  // All of the memory in turn: into the same few megabytes, which stay in the processor's cache, this
+  // machine's drive gave 3.0 GB/s where streaming gets 2.5.
+  const auto places = static_cast<uint32_t>(memory_.size() / way.read_bytes);
+  std::vector<uint64_t> started_ns(places);
+  std::deque<uint32_t> free;
+  for (uint32_t i = 0; i < places; ++i) free.push_back(i);
+  uint32_t in_flight = 0;
 
   const uint64_t begin_ns = clock_();
   const uint64_t end_ns = begin_ns + static_cast<uint64_t>(seconds * 1e9);
@@ -53,9 +58,9 @@ Result<MeteredReads> DriveMeter::measure(const ReadWay& way, double seconds,
   while (true) {
     const bool more = error.ok() && !stopped() &&
                       (started < 2 * uint64_t{way.depth} || clock_() < end_ns);
-    while (more && !free.empty()) {
-      const uint32_t place = free.back();
-      free.pop_back();
+    for (; more && in_flight < way.depth; ++in_flight) {
+      const uint32_t place = free.front();
+      free.pop_front();
       const ReadRequest request{.file = file_,
                                 .offset = next_offset(way),
                                 .bytes = way.read_bytes,
@@ -66,13 +71,14 @@ Result<MeteredReads> DriveMeter::measure(const ReadWay& way, double seconds,
       device_.submit({&request, 1});
       ++started;
     }
-    if (free.size() == way.depth) break;
+    if (in_flight == 0) break;
     std::array<ReadResult, 32> results;
     const size_t count = device_.reap(results, true);
     const uint64_t now_ns = clock_();
     for (size_t i = 0; i < count; ++i) {
       const uint32_t place = static_cast<uint32_t>(results[i].tag);
       free.push_back(place);
+      --in_flight;
       metered.bytes += results[i].bytes;
       metered.latencies_us.push_back(static_cast<double>(now_ns - started_ns[place]) * 1e-3);
       if (!results[i].status.ok()) error = results[i].status;

@@ -31,6 +31,10 @@ struct DriveProfile {
   double cached_gbps = 0;      // from the page cache, by copying
   double paged_gbps = 0;       // by page faults of a mapping, not cached: what mmap gets
   double spread = 0;           // of the sequential rate
+  // Of the kernels' speed, what is left while the drive is read as fast as it can: its reads take
+  // processor time and memory. Within 0 to 1.
+  double beside_share = 0;
+  double read_cpu_us = 0;  // processor time of whoever asks for a read of 1 MiB and takes it
 };
 
 // Weights of one ggml type multiplied by ggml's own kernels.
@@ -53,6 +57,7 @@ struct MemoryProfile {
   uint64_t total_bytes = 0;
   uint64_t limit_bytes = 0;  // by a control group or container; 0: none
   double read_gbps = 0;      // all cores
+  double touch_gbps = 0;     // memory that is new to the process becoming present, one thread
 };
 
 struct GpuProfile {

@@ -181,6 +181,8 @@ void transfer(Side& side, DriveProfile& drive) {
   side.number("cached_gbps", drive.cached_gbps, kGbpsMax);
   side.number("paged_gbps", drive.paged_gbps, kGbpsMax);
   side.number("spread", drive.spread, kSpreadMax);
+  side.number("beside_share", drive.beside_share, 1);
+  side.number("read_cpu_us", drive.read_cpu_us, kMicrosecondsMax);
   side.objects("samples", drive.samples);
 }
 
@@ -205,6 +207,7 @@ void transfer(Side& side, MemoryProfile& memory) {
   side.number("total_bytes", memory.total_bytes, kBytesMax);
   side.number("limit_bytes", memory.limit_bytes, kBytesMax);
   side.number("read_gbps", memory.read_gbps, kGbpsMax);
+  side.number("touch_gbps", memory.touch_gbps, kGbpsMax);
 }
 
 template <class Side>

@@ -42,9 +42,9 @@ class Model {
     drive_.scattered_gbps *= pace.drive;
   }
 
-  TokenCost token();
+  // `read_bytes`: what one will read, as far as that is known.
+  TokenCost token(double read_bytes = 0);
   PromptCost prompt();
-  double hit_share() const { return uses_ > 0 ? hits_ / uses_ : 1; }
 
  private:
   const TensorInfo& info(uint32_t id) const { return input_.index.tensor(TensorId{id}); }
@@ -171,8 +171,10 @@ double Model::kv_seconds() const {
   return input_.work.kv_bytes_per_token * input_.work.kv_tokens / (gbps * 1e9 * pace_.compute);
 }
 
-TokenCost Model::token() {
+TokenCost Model::token(double read_bytes) {
   TokenCost cost;
+  cost.host_seconds = read_bytes / static_cast<double>(kRingReadBytes) *
+                      input_.machine.drive.read_cpu_us * 1e-6 / pace_.compute;
   WalkInput walk;
   hits_ = uses_ = 0;
   bool looks_up = false;  // a row that is on the drive
@@ -216,7 +218,8 @@ TokenCost Model::token() {
   }
   if (!walk.steps.empty()) {
     walk.steps.push_back(
-        {.compute_seconds = cost.kv_seconds + call_seconds() + cost.node_seconds + lookup});
+        {.compute_seconds =
+             cost.kv_seconds + call_seconds() + cost.node_seconds + cost.host_seconds + lookup});
   }
   const WalkTimes times = walk_tokens(walk);
   cost.token_seconds = times.token_seconds;
@@ -224,6 +227,7 @@ TokenCost Model::token() {
   cost.call_seconds = times.call_seconds + call_seconds();
   cost.read_bytes = times.read_bytes;
   cost.read_seconds = times.read_seconds;
+  cost.hit_share = uses_ > 0 ? hits_ / uses_ : 1;
   return cost;
 }
 
@@ -275,12 +279,37 @@ PromptCost Model::prompt() {
   cost.read_bytes = passes * (ring_bytes + expert_bytes);
   cost.read_seconds = passes * read;
   cost.seconds = passes * std::max(compute, read);
+  // Another thread touches it, and takes a core from threads that wait for each other: the prompt
+  // takes that much longer, twice as long at most.
+  const double touch = 1e9 * input_.machine.memory.touch_gbps;
+  if (touch > 0) cost.touch_seconds = std::min(work.new_bytes / touch, cost.seconds);
+  cost.seconds += cost.touch_seconds;
   return cost;
 }
 
 double spread_or(double known, const MachineProfile& machine) {
   if (known > 0) return std::min(known, 1.0);
   return machine.source == kMeasured ? kMeasuredSpread : kPublishedSpread;
+}
+
+// The same pace beside reads that go on for `share` of the time.
+Pace beside_reads(const CostInput& input, Pace pace, double share) {
+  const double left = input.machine.drive.beside_share;
+  if (left > 0) pace.compute *= 1 - std::min(1.0, share) * (1 - left);
+  return pace;
+}
+
+TokenCost token_cost(const CostInput& input, const Pace& pace) {
+  const TokenCost cost = Model(input, pace).token();
+  if (cost.read_seconds <= 0) return cost;
+  return Model(input, beside_reads(input, pace, cost.read_seconds / cost.token_seconds))
+      .token(cost.read_bytes);
+}
+
+PromptCost prompt_cost(const CostInput& input, const Pace& pace) {
+  const PromptCost cost = Model(input, pace).prompt();
+  if (cost.read_seconds <= 0) return cost;
+  return Model(input, beside_reads(input, pace, cost.read_seconds / cost.seconds)).prompt();
 }
 
 double rate_of(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
@@ -371,22 +400,21 @@ double expected_cold_hits(double full_hits, uint32_t experts, const Workload& wo
 }
 
 Prediction predict(const CostInput& input) {
-  Model model(input, {});
   Prediction prediction;
-  prediction.token = model.token();
-  prediction.hit_share = model.hit_share();
-  prediction.prompt = model.prompt();
+  prediction.token = token_cost(input, {});
+  prediction.hit_share = prediction.token.hit_share;
+  prediction.prompt = prompt_cost(input, {});
   const double compute = spread_or(0, input.machine) / 2;
   const double drive = spread_or(input.machine.drive.spread, input.machine) / 2;
-  Model slow(input, {.compute = 1 - compute, .drive = 1 - drive});
-  Model fast(input, {.compute = 1 + compute, .drive = 1 + drive});
-  prediction.decode_tps = {.low = rate_of(1, slow.token().token_seconds),
+  const Pace slow{.compute = 1 - compute, .drive = 1 - drive};
+  const Pace fast{.compute = 1 + compute, .drive = 1 + drive};
+  prediction.decode_tps = {.low = rate_of(1, token_cost(input, slow).token_seconds),
                            .middle = rate_of(1, prediction.token.token_seconds),
-                           .high = rate_of(1, fast.token().token_seconds)};
+                           .high = rate_of(1, token_cost(input, fast).token_seconds)};
   const double tokens = input.work.prompt_tokens;
-  prediction.prompt_tps = {.low = rate_of(tokens, slow.prompt().seconds),
+  prediction.prompt_tps = {.low = rate_of(tokens, prompt_cost(input, slow).seconds),
                            .middle = rate_of(tokens, prediction.prompt.seconds),
-                           .high = rate_of(tokens, fast.prompt().seconds)};
+                           .high = rate_of(tokens, prompt_cost(input, fast).seconds)};
   prediction.bottleneck = token_bottleneck(input, prediction.token);
   prediction.prompt_bottleneck = prompt_bottleneck(prediction.prompt);
   return prediction;

@@ -28,6 +28,8 @@ struct Workload {
   // the cache is as full as it gets.
   uint32_t cold_tokens = 0;
   uint32_t cold_tokens_before = 0;
+  // Memory of its caches that becomes present while the prompt is processed.
+  double new_bytes = 0;
 };
 
 struct CostInput {
@@ -58,8 +60,10 @@ struct TokenCost {
   double read_bytes = 0;    // missed
   double read_seconds = 0;  // at the rate that such reads get
   double wait_seconds = 0;  // what computing waited for them
+  double hit_share = 1;     // of the routed experts, in memory
+  double host_seconds = 0;  // asking for what was missed, by the thread that computes
   double compute_seconds() const {
-    return ram_seconds + gpu_seconds + kv_seconds + call_seconds + node_seconds;
+    return ram_seconds + gpu_seconds + kv_seconds + call_seconds + node_seconds + host_seconds;
   }
   double read_gbps() const { return read_seconds > 0 ? read_bytes * 1e-9 / read_seconds : 0; }
 };
@@ -69,6 +73,7 @@ struct PromptCost {
   double compute_seconds = 0;
   double read_bytes = 0;
   double read_seconds = 0;
+  double touch_seconds = 0;  // of new memory, beside computing
 };
 
 struct Prediction {
