@@ -120,7 +120,8 @@ Status check_number(const std::string& typed, const std::string& value, const co
   const auto [stop, error] = std::from_chars(value.data(), end, number);
   if (error == std::errc() && stop == end) return Status();
   return Status(StatusCode::invalid_argument,
-                fmt::format("{} {}: not a whole number from {} to {}", typed, value, INT_MIN, INT_MAX))
+                fmt::format("{} {}: not a whole number from {} to {}", typed, value, INT_MIN,
+                            INT_MAX))
       .suggest("hypura run --help");
 }
 

@@ -10,7 +10,8 @@ namespace hypura::cli {
 // `option` named it, for the message.
 Status check_output(const std::string& path, const std::string& option);
 
-// Makes `text` the file's content, whatever it had. Errors: failed with errno; then the file is gone.
+// Makes `text` the file's content, whatever it had. Errors: failed with errno; then the file is
+// gone.
 Status write_file(const std::string& path, const std::string& text);
 
 }  // namespace hypura::cli

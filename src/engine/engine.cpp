@@ -24,7 +24,8 @@ namespace {
 constexpr uint64_t kProcessBaseBytes = 128 * kMiB;
 constexpr uint64_t kProcessBasePerMetadata = 3;
 
-// Below this the ring is as small as it gets, and measuring would need more memory than it decides on.
+// Below this the ring is as small as it gets, and measuring would need more memory than it decides
+// on.
 constexpr uint64_t kMeasuredBudget = 4 * kSpeedProbeBytes;
 
 // A longer context is used when asked for: its KV cache takes memory from the weights.

@@ -1,5 +1,7 @@
 """Files that commands write: never over a model, and with a reason where it is not possible."""
 
+import resource
+import signal
 import unittest
 
 import support
@@ -31,6 +33,18 @@ class OutputFiles(support.TestCase):
                 self.assert_error(outcome, support.FAILED)
                 self.assertIn("/dev/full", outcome.stderr)
                 self.assertIn("No space left on device", outcome.stderr)
+
+    def test_a_half_is_not_left_for_the_whole(self):
+        # A limit on the file's size stands for the disk.
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+        header = self.folder / "header"
+        outcome = support.hypura(*WRITERS["inspect"], header, preexec_fn=limit)
+        self.assert_error(outcome, support.FAILED)
+        self.assertIn("File too large", outcome.stderr)
+        self.assertFalse(header.exists())
 
 
 if __name__ == "__main__":
