@@ -87,7 +87,7 @@ TEST_F(HistoryFile, ProcessesThatWriteAtOnceLoseNothing) {
 }
 
 TEST_F(HistoryFile, WhatIsNoHistoryIsSaidAndReplaced) {
-  for (const std::string text : {std::string("{\"schema\": 7}"), std::string("\x1b[31m"),
+  for (const std::string& text : {std::string("{\"schema\": 7}"), std::string("\x1b[31m"),
                                  std::string(kHistoryBytesMax * 2, '[')}) {
     write(text);
     const Result<std::vector<PastRun>> runs = read_history(path_);
