@@ -196,7 +196,7 @@ Status doctor(const std::vector<std::string>& arguments) {
     page.machine = *std::move(machine);
     page.findings = diagnose(health, page.machine.warnings);
     page.history = history_path();
-    page.past = calibrate(past_runs(page.history), {.profile = profile_id(page.machine)});
+    page.past = calibrate(past_runs(page.history), {.profile = profile_id(page.machine)}, {});
   }
   const std::string text = json ? doctor_json(page) : doctor_text(page);
   if (!write_answer(text)) return write_failure();

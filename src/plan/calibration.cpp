@@ -10,10 +10,12 @@ namespace {
 // So many runs move a prediction half of the way.
 constexpr double kDoubt = 3;
 constexpr double kLogMax = 2 * std::numbers::ln2;  // a factor of 4
+constexpr double kAlikeMax = 3 * std::numbers::ln2;  // a factor of 8
 constexpr size_t kNone = SIZE_MAX;
 
 // One phase of a run.
 struct Sample {
+  double log_rate = 0;   // log(predicted); minus infinity of a run without a prediction
   double log_error = 0;  // log(actual / predicted)
   bool streams = false;
   Bottleneck bottleneck = Bottleneck::compute;
@@ -21,7 +23,8 @@ struct Sample {
 };
 
 bool alike(const Sample& a, const Sample& b) {
-  return a.streams == b.streams && a.bottleneck == b.bottleneck;
+  return a.streams == b.streams && a.bottleneck == b.bottleneck &&
+         std::abs(a.log_rate - b.log_rate) < kAlikeMax;
 }
 
 // The mean of the middle two if there are as many below as above. REQUIRES: some.
@@ -75,13 +78,15 @@ Bottleneck bottleneck_of(const PromptCost& cost) {
   return cost.read_seconds > cost.compute_seconds ? Bottleneck::drive : Bottleneck::compute;
 }
 
-Calibration calibrate(const std::vector<PastRun>& runs, const RunKind& kind) {
+Calibration calibrate(const std::vector<PastRun>& runs, const RunKind& kind,
+                      const PredictedRates& rates) {
   std::vector<Sample> decodes;
   std::vector<Sample> prompts;
   const auto add = [](std::vector<Sample>& samples, const PastSpeed& speed, const RunKind& of,
                       Bottleneck bottleneck) {
     if (!speed.known()) return;
-    samples.push_back({.log_error = std::log(speed.actual_tps / speed.predicted_tps),
+    samples.push_back({.log_rate = std::log(speed.predicted_tps),
+                       .log_error = std::log(speed.actual_tps / speed.predicted_tps),
                        .streams = streams(of.mode),
                        .bottleneck = bottleneck,
                        .model = &of.model});
@@ -95,7 +100,9 @@ Calibration calibrate(const std::vector<PastRun>& runs, const RunKind& kind) {
   Sample decode = asked;
   Sample prompt = asked;
   decode.bottleneck = kind.decode;
+  decode.log_rate = std::log(rates.decode_tps);
   prompt.bottleneck = kind.prompt;
+  prompt.log_rate = std::log(rates.prompt_tps);
   return {.decode = correct(decodes, decode), .prompt = correct(prompts, prompt)};
 }
 

@@ -10,6 +10,7 @@ namespace hypura {
 namespace {
 
 const std::string kMachine = "0000000000000001";
+constexpr PredictedRates kRates{.decode_tps = 8, .prompt_tps = 50};
 
 struct Kind {
   std::string model = "a";
@@ -33,11 +34,11 @@ PastRun run(double ratio, const Kind& kind = {}) {
 }
 
 double factor(const std::vector<PastRun>& runs, const Kind& kind = {}) {
-  return calibrate(runs, kind_of(kind)).decode.factor;
+  return calibrate(runs, kind_of(kind), kRates).decode.factor;
 }
 
 TEST(Calibration, NothingIsKnownWithoutRuns) {
-  const Calibration none = calibrate({}, kind_of({}));
+  const Calibration none = calibrate({}, kind_of({}), kRates);
   EXPECT_EQ(none.decode.factor, 1);
   EXPECT_EQ(none.decode.runs, 0u);
   EXPECT_EQ(none.decode.median_error, 0);
@@ -47,7 +48,7 @@ TEST(Calibration, FindsABias) {
   for (const double bias : {0.5, 0.8, 1.3, 3.0}) {
     const std::vector<PastRun> runs(20, run(bias));
     EXPECT_NEAR(factor(runs), bias, 0.03 * bias);
-    const Calibration calibration = calibrate(runs, kind_of({}));
+    const Calibration calibration = calibrate(runs, kind_of({}), kRates);
     EXPECT_LT(calibration.decode.median_error, 0.03);
     EXPECT_EQ(calibration.decode.runs, 20u);
     EXPECT_EQ(calibration.prompt.factor, 1) << "prompts are another matter";
@@ -85,10 +86,21 @@ TEST(Calibration, AnotherBottleneckOrNoStreamingIsAnotherMatter) {
   EXPECT_GT(factor(runs, {.mode = Mode::experts}), 1.7) << "the same drive";
 }
 
+TEST(Calibration, TinyModelsSayNothingAboutLargeOnes) {
+  std::vector<PastRun> runs(20, run(0.3));
+  EXPECT_LT(factor(runs), 0.4);
+  for (PastRun& tiny : runs) tiny.decode = {.predicted_tps = 2500, .actual_tps = 100};
+  EXPECT_EQ(factor(runs), 1);
+  const Calibration unknown = calibrate(runs, kind_of({}), {});
+  EXPECT_EQ(unknown.decode.factor, 1);
+  EXPECT_EQ(unknown.decode.runs, 20u);
+  EXPECT_GT(unknown.decode.median_error, 0);
+}
+
 TEST(Calibration, AnotherProfileIsAnotherMachine) {
   std::vector<PastRun> runs(20, run(2));
   for (PastRun& other : runs) other.kind.profile = "0000000000000002";
-  const Calibration calibration = calibrate(runs, kind_of({}));
+  const Calibration calibration = calibrate(runs, kind_of({}), kRates);
   EXPECT_EQ(calibration.decode.factor, 1);
   EXPECT_EQ(calibration.decode.runs, 0u);
 }
@@ -108,10 +120,12 @@ TEST(Calibration, AModelOfItsOwnKeepsItsOwnError) {
 
 TEST(Calibration, TheErrorOfARunIsFromTheOthers) {
   // One run says nothing about itself: off by half, whatever the factor for the next one.
-  EXPECT_DOUBLE_EQ(calibrate({run(2)}, kind_of({})).decode.median_error, 0.5);
+  EXPECT_DOUBLE_EQ(calibrate({run(2)}, kind_of({}), kRates).decode.median_error, 0.5);
   // Two runs of unlike kinds neither.
   EXPECT_DOUBLE_EQ(
-      calibrate({run(2), run(2, {.mode = Mode::resident})}, kind_of({})).decode.median_error, 0.5);
+      calibrate({run(2), run(2, {.mode = Mode::resident})}, kind_of({}), kRates)
+          .decode.median_error,
+      0.5);
 }
 
 TEST(Calibration, NoiseIsNotLearntAway) {
@@ -121,7 +135,7 @@ TEST(Calibration, NoiseIsNotLearntAway) {
     const double uniform = static_cast<double>(random()) / 4294967296.0;
     runs.push_back(run(1.5 * std::exp(0.4 * (uniform - 0.5))));
   }
-  const Calibration calibration = calibrate(runs, kind_of({}));
+  const Calibration calibration = calibrate(runs, kind_of({}), kRates);
   EXPECT_NEAR(calibration.decode.factor, 1.5, 0.06);
   // Half of the draws are within a tenth of the middle.
   EXPECT_NEAR(calibration.decode.median_error, 0.1, 0.03);
@@ -130,7 +144,7 @@ TEST(Calibration, NoiseIsNotLearntAway) {
 TEST(Calibration, PhasesThatAreNotKnownDoNotCount) {
   std::vector<PastRun> runs(5, run(2));
   for (PastRun& past : runs) past.decode = {};
-  const Calibration calibration = calibrate(runs, kind_of({}));
+  const Calibration calibration = calibrate(runs, kind_of({}), kRates);
   EXPECT_EQ(calibration.decode.runs, 0u);
   EXPECT_EQ(calibration.decode.factor, 1);
   EXPECT_EQ(calibration.prompt.runs, 5u);
@@ -141,9 +155,9 @@ TEST(Calibration, DependsOnNoOrder) {
   for (int i = 0; i < 30; ++i) {
     runs.push_back(run(0.5 + 0.07 * i, {.model = i % 3 == 0 ? "a" : "b"}));
   }
-  const Calibration before = calibrate(runs, kind_of({}));
+  const Calibration before = calibrate(runs, kind_of({}), kRates);
   std::reverse(runs.begin(), runs.end());
-  const Calibration after = calibrate(runs, kind_of({}));
+  const Calibration after = calibrate(runs, kind_of({}), kRates);
   EXPECT_EQ(before.decode.factor, after.decode.factor);
   EXPECT_EQ(before.decode.median_error, after.decode.median_error);
 }

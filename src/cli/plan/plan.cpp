@@ -116,11 +116,14 @@ void correct(const PlanInput& input, Plan& plan, PastView& past) {
   Prediction& prediction = plan.prediction;
   past.uncalibrated_decode_tps = prediction.decode_tps.middle;
   past.uncalibrated_prompt_tps = prediction.prompt_tps.middle;
-  past.calibration = calibrate(past.runs, {.profile = past.profile,
-                                           .model = metadata_hash(input.index),
-                                           .mode = plan.mode,
-                                           .decode = bottleneck_of(prediction.token),
-                                           .prompt = bottleneck_of(prediction.prompt)});
+  past.calibration = calibrate(past.runs,
+                               {.profile = past.profile,
+                                .model = metadata_hash(input.index),
+                                .mode = plan.mode,
+                                .decode = bottleneck_of(prediction.token),
+                                .prompt = bottleneck_of(prediction.prompt)},
+                               {.decode_tps = past.uncalibrated_decode_tps,
+                                .prompt_tps = past.uncalibrated_prompt_tps});
   apply(past.calibration, prediction);
 }
 

@@ -50,7 +50,9 @@ std::optional<RunPrediction> predict_run(const Engine& engine, const std::vector
                      .mode = plan.mode,
                      .decode = bottleneck_of(prediction.token),
                      .prompt = bottleneck_of(prediction.prompt)};
-  const Calibration calibration = calibrate(past, kind);
+  const Calibration calibration = calibrate(past, kind,
+                                            {.decode_tps = prediction.decode_tps.middle,
+                                             .prompt_tps = prediction.prompt_tps.middle});
   return RunPrediction{.decode_tps = scaled(prediction.decode_tps, calibration.decode.factor),
                        .prompt_tps = scaled(prediction.prompt_tps, calibration.prompt.factor),
                        .bound_seconds = bound.seconds,

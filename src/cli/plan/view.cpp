@@ -183,9 +183,11 @@ std::string explain_tier(const PlanView& view, const std::string& tier) {
 // What past runs of this machine did to the speeds above.
 std::string past_line(const Calibration& calibration) {
   const auto phase = [](const char* name, const Correction& correction) {
-    return correction.runs == 0 ? std::string()
-                                : fmt::format("past   {}: {}, corrected by x{:.2f}\n", name,
-                                              past_text(correction), correction.factor);
+    if (correction.runs == 0) return std::string();
+    const std::string done = correction.factor == 1
+                                 ? std::string("none of them like this one")
+                                 : fmt::format("corrected by x{:.2f}", correction.factor);
+    return fmt::format("past   {}: {}, {}\n", name, past_text(correction), done);
   };
   return phase("decode", calibration.decode) + phase("prompt", calibration.prompt);
 }
