@@ -62,7 +62,7 @@ def run(model, plan, tokens, prompt):
     """The run's JSON, or its message where the plan does not fit."""
     cold()
     command = [HYPURA, "run", model, "--plan", plan, "-p", prompt, "-n", str(tokens), "--temp", "0",
-               "--ignore-eos", "-b", "2048", "--json"]
+               "--ignore-eos", "-b", "2048", "--json", "--no-history"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 3:
         return done.stderr.splitlines()[0].removeprefix("error: ")

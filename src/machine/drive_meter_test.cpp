@@ -101,6 +101,15 @@ TEST_F(DriveMeterTest, SequentialReadsGoOnAndAround) {
   }
 }
 
+TEST_F(DriveMeterTest, ReadsLandInAllOfTheMemory) {
+  DriveMeter meter = this->meter();
+  ASSERT_TRUE(meter.measure({.read_bytes = 1 * kMiB, .depth = 1, .sequential = true}, 0.1).ok());
+  std::set<std::byte*> places;
+  for (const ReadRequest& request : device_.requests()) places.insert(request.buffer);
+  EXPECT_EQ(places.size(), std::min(device_.requests().size(), memory_.size() / kMiB));
+  EXPECT_GT(places.size(), 1u) << "a cache would hold one";
+}
+
 TEST_F(DriveMeterTest, ScatteredReadsGoEverywhere) {
   DriveMeter meter = this->meter();
   ASSERT_TRUE(meter.measure({.read_bytes = 4096, .depth = 4}, 0.2).ok());

@@ -135,6 +135,42 @@ TEST_F(Predicted, PromptsMayHaveOtherThreads) {
   EXPECT_DOUBLE_EQ(predicted().token.ram_seconds, 3 * kMatrix / 4e9);
 }
 
+TEST_F(Predicted, ReadsTakeProcessorTimeFromKernels) {
+  const Layout layout = streamed();
+  machine_.drive.sequential_gbps = 100;  // computing is what takes long
+  const Prediction before = predicted(&layout);
+  machine_.drive.beside_share = 0.5;
+  const Prediction after = predicted(&layout);
+  EXPECT_GT(after.token.token_seconds, before.token.token_seconds);
+  EXPECT_LT(after.token.token_seconds, 2 * before.token.token_seconds) << "reads end earlier";
+  EXPECT_GT(after.prompt.compute_seconds, before.prompt.compute_seconds);
+  EXPECT_EQ(predicted().token.token_seconds, [&] {
+    machine_.drive.beside_share = 0;
+    return predicted().token.token_seconds;
+  }()) << "resident";
+}
+
+TEST_F(Predicted, AskingForReadsTakesTime) {
+  const Layout layout = streamed();
+  machine_.drive.sequential_gbps = 100;
+  const Prediction before = predicted(&layout);
+  machine_.drive.read_cpu_us = 20;
+  const Prediction after = predicted(&layout);
+  EXPECT_NEAR(after.token.host_seconds, 2 * 20e-6, 1e-12) << "two reads of 1 MiB";
+  EXPECT_GT(after.token.token_seconds, before.token.token_seconds);
+  EXPECT_EQ(predicted().token.host_seconds, 0) << "resident";
+}
+
+TEST_F(Predicted, NewMemoryTakesAPromptsTimeTwiceAtMost) {
+  const double before = predicted().prompt.seconds;
+  work_.new_bytes = 1000;
+  EXPECT_EQ(predicted().prompt.seconds, before) << "not measured";
+  machine_.memory.touch_gbps = 0.5;
+  EXPECT_NEAR(predicted().prompt.seconds - before, 1000 / 0.5e9, 1e-12);
+  work_.new_bytes = 1e12;
+  EXPECT_DOUBLE_EQ(predicted().prompt.seconds, 2 * before);
+}
+
 TEST_F(Predicted, ALongerContextTakesLonger) {
   const double before = predicted().token.token_seconds;
   work_.kv_tokens = 100000;
