@@ -43,7 +43,7 @@ THIRD_PARTY = [
      "llama.cpp's common lies behind the engine"),
     (r"nlohmann/.*", ["machine", "plan", "trace", "engine", "server", "cli"],
      "JSON is for the edges"),
-    (r"curl/.*", ["cli/plan/fetch_header.cpp"], "one file speaks to servers"),
+    (r"curl/.*", ["cli/plan/curl_library.h"], "one file loads it"),
     (r"CLI/.*", ["cli"], "options are parsed in the commands"),
     (r"(gtest|gmock)/.*", [], "tests only"),
     (r"fmt/.*", list(LAYERS), ""),
