@@ -242,6 +242,7 @@ Status ExpertStep::compute_in_groups(int i, const PooledTensor& pooled) {
   waiting_ = routing_.experts;
   if (leases_.empty()) sort_for_turns(pooled);
   while (!waiting_.empty()) {
+    const bool was_idle = residency_.reader().idle();
     request_waiting(pooled);
     if (leases_.size() == waiting_.size()) {
       prefetch_.read_ahead();
@@ -249,8 +250,12 @@ Status ExpertStep::compute_in_groups(int i, const PooledTensor& pooled) {
     }
     if (Status status = take_group(node, pooled); !status.ok()) return status;
     if (group_.experts.empty()) {
-      HYPURA_CHECK(!residency_.reader().idle());
-      residency_.reader().wait_one();
+      // Reads that kept these from being requested may have ended just now.
+      if (!residency_.reader().idle()) {
+        residency_.reader().wait_one();
+      } else {
+        HYPURA_CHECK(!was_idle);
+      }
       continue;
     }
     if (Status status = compute_group(node, pooled); !status.ok()) return status;
