@@ -38,8 +38,8 @@ struct ComputeFindings {
 // interrupted.
 Result<ComputeFindings> probe_compute(const ComputeProbeOptions& options);
 
-// Gigabytes a second of one token's products, again and again for `seconds`, of one type and count of
-// threads: for comparing the processor's speed at different times. Used by one thread.
+// Gigabytes a second of one token's products, again and again for `seconds`, of one type and count
+// of threads: for comparing the processor's speed at different times. Used by one thread.
 class TokenProbe {
  public:
   // nullptr where ggml does not know the type, or without memory.

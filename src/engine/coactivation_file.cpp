@@ -1,14 +1,14 @@
 #include "engine/coactivation_file.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <vector>
+
+#include "base/hash.h"
+#include "base/replace_file.h"
 
 namespace hypura {
 namespace {
@@ -20,20 +20,14 @@ struct Header {
   uint32_t experts = 0;
 };
 
-// FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/
 uint64_t hash_of(const ModelIndex& index) {
-  uint64_t hash = 14695981039346656037U;
-  const auto add = [&](const void* data, size_t size) {
-    for (size_t i = 0; i < size; ++i) {
-      hash = (hash ^ static_cast<const unsigned char*>(data)[i]) * 1099511628211U;
-    }
-  };
+  Fnv1a hash;
   for (const TensorInfo& tensor : index.tensors()) {
-    add(tensor.name.data(), tensor.name.size());
-    add(&tensor.offset, sizeof tensor.offset);
-    add(&tensor.bytes, sizeof tensor.bytes);
+    hash.add_bytes(tensor.name);
+    hash.add(tensor.offset);
+    hash.add(tensor.bytes);
   }
-  return hash;
+  return hash.value();
 }
 
 }  // namespace
@@ -55,24 +49,13 @@ void CoactivationFile::read_into(Coactivation& table) const {
 }
 
 Status CoactivationFile::write(const Coactivation& table) const {
-  const std::string unfinished = fmt::format("{}.{}", path_, getpid());
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path_).parent_path(), error);
-  errno = 0;
-  {
-    std::ofstream file(unfinished, std::ios::binary);
-    const Header header{.layers = table.layers(), .experts = table.experts()};
-    file.write(reinterpret_cast<const char*>(&header), sizeof header);
-    file.write(reinterpret_cast<const char*>(table.counts().data()),
-               static_cast<std::streamsize>(table.counts().size()));
-    file.close();
-    if (file) std::filesystem::rename(unfinished, path_, error);
-    if (file && !error) return Status();
-  }
-  const int number = error ? error.value() : errno;
-  std::filesystem::remove(unfinished, error);
-  return Status(StatusCode::failed,
-                fmt::format("cannot write {}: {}", path_, std::strerror(number)));
+  const Header header{.layers = table.layers(), .experts = table.experts()};
+  std::string content(sizeof header + table.counts().size(), '\0');
+  std::memcpy(content.data(), &header, sizeof header);
+  std::copy(table.counts().begin(), table.counts().end(), content.begin() + sizeof header);
+  const std::error_code error = replace_file(path_, content);
+  if (!error) return Status();
+  return Status(StatusCode::failed, fmt::format("cannot write {}: {}", path_, error.message()));
 }
 
 }  // namespace hypura

@@ -168,7 +168,9 @@ class Probe {
   void measure_beside(BlockDevice& device, FileId file) {
     constexpr int kRounds = 4;
     constexpr double kSeconds = 0.15;
-    const ReadWay way{.read_bytes = 1 << 20, .depth = std::min(8u, device.depth()), .sequential = true};
+    constexpr double kSecondsMax = 10;
+    const ReadWay way{
+        .read_bytes = 1 << 20, .depth = std::min(8u, device.depth()), .sequential = true};
     const std::unique_ptr<TokenProbe> probe =
         TokenProbe::create("q4_K", profile_.cores, std::min(kWeightBytes, available_bytes() / 8));
     DriveMeter meter(device, file, arena_.memory());
@@ -178,10 +180,12 @@ class Probe {
     for (int round = 0; round < kRounds; ++round) {
       alone.add(probe->measure(kSeconds, options_.stop));
       std::atomic<bool> stop = false;
-      std::thread reads([&] { static_cast<void>(meter.measure(way, 10, &stop)); });
+      Status status;
+      std::thread reads([&] { status = meter.measure(way, kSecondsMax, &stop).status(); });
       beside.add(probe->measure(kSeconds, options_.stop));
       stop = true;
       reads.join();
+      if (status.code() != StatusCode::interrupted) return;  // the reads ended first
     }
     if (alone.median() <= 0) return;
     profile_.drive.beside_share = rounded(std::min(1.0, beside.median() / alone.median()));

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <optional>
 
+#include "base/replace_file.h"
 #include "base/units.h"
 #include "machine/cores.h"
 #include "machine/description.h"
@@ -113,20 +114,8 @@ Result<MachineProfile> read_profile(const std::string& path) {
 }
 
 Status write_profile(const std::string& path, const MachineProfile& profile) {
-  const std::string unfinished = fmt::format("{}.{}", path, ::getpid());
-  std::error_code error;
-  fs::create_directories(fs::path(path).parent_path(), error);
-  if (!error) {
-    errno = 0;
-    std::ofstream file(unfinished, std::ios::binary);
-    file << profile_json(profile);
-    file.close();
-    if (!file) error.assign(errno == 0 ? EIO : errno, std::generic_category());
-    if (!error) fs::rename(unfinished, path, error);
-    if (!error) return Status();
-  }
-  std::error_code ignored;
-  fs::remove(unfinished, ignored);
+  const std::error_code error = replace_file(path, profile_json(profile));
+  if (!error) return Status();
   return Status(StatusCode::failed, fmt::format("cannot keep the profile in {}", path))
       .because(error.message());
 }

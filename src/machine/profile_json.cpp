@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/hash.h"
+
 namespace hypura {
 namespace {
 
@@ -316,11 +318,9 @@ Result<MachineProfile> parse_profile(std::string_view text) {
 std::string profile_id(const MachineProfile& profile) {
   MachineProfile lasting = profile;
   lasting.memory.limit_bytes = 0;
-  uint64_t hash = 14695981039346656037u;  // FNV-1a: the same on every machine
-  for (const char c : profile_json(lasting)) {
-    hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
-  }
-  return fmt::format("{:016x}", hash);
+  Fnv1a hash;
+  hash.add_bytes(profile_json(lasting));
+  return fmt::format("{:016x}", hash.value());
 }
 
 }  // namespace hypura

@@ -279,10 +279,12 @@ PromptCost Model::prompt() {
   cost.read_bytes = passes * (ring_bytes + expert_bytes);
   cost.read_seconds = passes * read;
   cost.seconds = passes * std::max(compute, read);
-  // Another thread touches it, and takes a core from threads that wait for each other: the prompt
-  // takes that much longer, twice as long at most.
+  // Another thread makes the pools present, and takes a core from threads that wait for each other:
+  // the first prompt takes that much longer, twice as long at most.
   const double touch = 1e9 * input_.machine.memory.touch_gbps;
-  if (touch > 0) cost.touch_seconds = std::min(work.new_bytes / touch, cost.seconds);
+  const double new_bytes =
+      input_.layout == nullptr ? 0 : static_cast<double>(input_.layout->pool_bytes);
+  if (touch > 0) cost.touch_seconds = std::min(new_bytes / touch, cost.seconds);
   cost.seconds += cost.touch_seconds;
   return cost;
 }
@@ -340,7 +342,10 @@ std::string prompt_bottleneck(const PromptCost& cost) {
     return fmt::format("drive: {} in {:.1f} s",
                        format_bytes(static_cast<uint64_t>(cost.read_bytes)), cost.read_seconds);
   }
-  return fmt::format("computing: {:.1f} s", cost.compute_seconds);
+  const std::string computing = fmt::format("computing: {:.1f} s", cost.compute_seconds);
+  if (cost.touch_seconds < 0.1 * cost.seconds) return computing;
+  return fmt::format("{}, and {:.1f} s until the slots of experts are present", computing,
+                     cost.touch_seconds);
 }
 
 }  // namespace
@@ -402,7 +407,6 @@ double expected_cold_hits(double full_hits, uint32_t experts, const Workload& wo
 Prediction predict(const CostInput& input) {
   Prediction prediction;
   prediction.token = token_cost(input, {});
-  prediction.hit_share = prediction.token.hit_share;
   prediction.prompt = prompt_cost(input, {});
   const double compute = spread_or(0, input.machine) / 2;
   const double drive = spread_or(input.machine.drive.spread, input.machine) / 2;

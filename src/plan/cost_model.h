@@ -28,8 +28,6 @@ struct Workload {
   // the cache is as full as it gets.
   uint32_t cold_tokens = 0;
   uint32_t cold_tokens_before = 0;
-  // Memory of its caches that becomes present while the prompt is processed.
-  double new_bytes = 0;
 };
 
 struct CostInput {
@@ -73,7 +71,7 @@ struct PromptCost {
   double compute_seconds = 0;
   double read_bytes = 0;
   double read_seconds = 0;
-  double touch_seconds = 0;  // of new memory, beside computing
+  double touch_seconds = 0;  // slots of experts becoming present: of a run's first prompt
 };
 
 struct Prediction {
@@ -81,7 +79,6 @@ struct Prediction {
   PromptCost prompt;
   Range decode_tps;
   Range prompt_tps;
-  double hit_share = 1;    // of the routed experts, in memory
   std::string bottleneck;  // "drive: 213.0 MiB a token at 2.4 GB/s"
   std::string prompt_bottleneck;
 };

@@ -71,7 +71,7 @@ TEST_F(Predicted, ResidentIsBytesOverTheRateOfTheirKernelsAndTheCache) {
   EXPECT_NEAR(prediction.token.token_seconds,
               prediction.token.ram_seconds + prediction.token.kv_seconds, 1e-12);
   EXPECT_EQ(prediction.token.read_bytes, 0);
-  EXPECT_EQ(prediction.hit_share, 1);
+  EXPECT_EQ(prediction.token.hit_share, 1);
   EXPECT_TRUE(prediction.bottleneck.starts_with("CPU")) << prediction.bottleneck;
 }
 
@@ -162,13 +162,15 @@ TEST_F(Predicted, AskingForReadsTakesTime) {
 }
 
 TEST_F(Predicted, NewMemoryTakesAPromptsTimeTwiceAtMost) {
-  const double before = predicted().prompt.seconds;
-  work_.new_bytes = 1000;
-  EXPECT_EQ(predicted().prompt.seconds, before) << "not measured";
+  Layout layout = streamed();
+  const double before = predicted(&layout).prompt.seconds;
+  layout.pool_bytes = 1000;
+  EXPECT_EQ(predicted(&layout).prompt.seconds, before) << "not measured";
   machine_.memory.touch_gbps = 0.5;
-  EXPECT_NEAR(predicted().prompt.seconds - before, 1000 / 0.5e9, 1e-12);
-  work_.new_bytes = 1e12;
-  EXPECT_DOUBLE_EQ(predicted().prompt.seconds, 2 * before);
+  EXPECT_NEAR(predicted(&layout).prompt.seconds - before, 1000 / 0.5e9, 1e-12);
+  layout.pool_bytes = 1'000'000'000'000;
+  EXPECT_DOUBLE_EQ(predicted(&layout).prompt.seconds, 2 * before);
+  EXPECT_EQ(predicted().prompt.touch_seconds, 0) << "resident";
 }
 
 TEST_F(Predicted, ALongerContextTakesLonger) {

@@ -6,29 +6,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/hash.h"
 #include "base/units.h"
 
 namespace hypura {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// FNV-1a, 64 bits: the same on every machine.
-class Hash {
- public:
-  void add(std::string_view text) {
-    for (const char c : text) mix(static_cast<uint8_t>(c));
-    mix(0);
-  }
-  void add(uint64_t value) {
-    for (int shift = 0; shift < 64; shift += 8) mix(static_cast<uint8_t>(value >> shift));
-  }
-  uint64_t value() const { return value_; }
-
- private:
-  void mix(uint8_t byte) { value_ = (value_ ^ byte) * 1099511628211u; }
-  uint64_t value_ = 14695981039346656037u;
-};
 
 Status invalid(const std::string& what) {
   return Status(StatusCode::invalid_argument, "not a saved plan: " + what)
@@ -100,7 +84,7 @@ class Object {
 }  // namespace
 
 std::string metadata_hash(const ModelIndex& index) {
-  Hash hash;
+  Fnv1a hash;
   const ModelInfo& info = index.info();
   hash.add(info.architecture);
   hash.add(info.name);

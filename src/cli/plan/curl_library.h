@@ -6,8 +6,8 @@
 
 namespace hypura::cli {
 
-// libcurl, loaded by who downloads something and nobody else: with the 30 libraries that it needs it
-// would take 25 MiB of every run's memory.
+// libcurl, loaded by who downloads something and nobody else: with the 30 libraries that it needs
+// it would take 25 MiB of every run's memory.
 struct CurlLibrary {
   decltype(&::curl_global_init) global_init = nullptr;
   decltype(&::curl_easy_init) easy_init = nullptr;

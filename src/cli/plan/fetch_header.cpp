@@ -142,9 +142,9 @@ Result<Part> fetch(const CurlLibrary& library, const std::string& url, uint64_t 
   if (code != CURLE_OK) return refuse(url, *error != '\0' ? error : library.easy_strerror(code));
   Part part{.bytes = std::move(transfer.bytes)};
   curl_header* total = nullptr;
-  const bool known = library.easy_header(curl.get(), "Content-Range", 0, CURLH_HEADER, -1, &total) ==
-                         CURLHE_OK &&
-                     parse_total(total->value, part.file_bytes);
+  const CURLHcode found =
+      library.easy_header(curl.get(), "Content-Range", 0, CURLH_HEADER, -1, &total);
+  const bool known = found == CURLHE_OK && parse_total(total->value, part.file_bytes);
   if (!known) return refuse(url, "the server does not say how large the file is");
   return part;
 }

@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/replace_file.h"
 #include "cli/folders.h"
 #include "cli/terminal.h"
 
@@ -55,21 +56,6 @@ class FolderLock {
 Status cannot(const char* what, const std::string& path, const std::string& why) {
   return Status(StatusCode::failed, fmt::format("cannot {} the history {}", what, path))
       .because(why);
-}
-
-Status replace(const std::string& path, const std::string& text) {
-  const std::string unfinished = fmt::format("{}.{}", path, ::getpid());
-  std::error_code error;
-  errno = 0;
-  std::ofstream file(unfinished, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) error.assign(errno == 0 ? EIO : errno, std::generic_category());
-  if (!error) fs::rename(unfinished, path, error);
-  if (!error) return Status();
-  std::error_code ignored;
-  fs::remove(unfinished, ignored);
-  return cannot("write", path, error.message());
 }
 
 }  // namespace
@@ -121,7 +107,8 @@ Status append_run(const std::string& path, PastRun run) {
   std::vector<PastRun> runs;
   if (kept.ok()) runs = *std::move(kept);
   add_run(runs, std::move(run));
-  return replace(path, history_json(runs));
+  error = replace_file(path, history_json(runs));
+  return error ? cannot("write", path, error.message()) : Status();
 }
 
 }  // namespace hypura::cli

@@ -40,12 +40,14 @@ RunCommand command_of(bool estimating, Words& words) {
       .name = estimating ? "estimate" : "plan",
       .description =
           estimating ? "Says what a machine that is not here would do with a model, and how fast."
-                     : "Says what a run would do on this machine, and how fast, without running.",
+                     : "Says what a run would do on this machine, and how fast, without running. "
+                       "`hypura plan --diff A B` compares two saved plans.",
       .describe = [&words, estimating](CommandLine& line) {
         if (!estimating) line.flag("--no-history", words.no_history, kNoHistoryHelp);
         line.option("--machine", words.machine,
-                    "a machine by name (hypura estimate --help lists them), or the file of "
-                    "its profile (default: this one)");
+                    estimating ? "a machine by name (listed below), or the file of its profile"
+                               : "a machine by name (hypura estimate --help lists them), or the "
+                                 "file of its profile (default: this one)");
         line.option("--explain", words.explain,
                     "why: mode, threads, ram, nvme, gpu, or a tensor's name");
         line.option("--save", words.save, "write the plan to a file, for run --plan");
@@ -220,11 +222,13 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   Result<MeasuredModel> measured = Engine::measure_model(engine);
   if (!measured.ok()) return measured.status();
   if (options.kv_type_auto) {
-    const PlanInput before{.index = measured->index, .demand = measured->demand, .machine = *machine};
+    const PlanInput before{
+        .index = measured->index, .demand = measured->demand, .machine = *machine};
     const uint64_t budget = budget_of(options, *measured, here, before);
     if (Status status = settle_kv_type(engine, budget, *measured); !status.ok()) return status;
   }
-  if (!here) measured->demand.threads = measured->demand.threads_batch = 0;  // all that were profiled
+  // All that were profiled.
+  if (!here) measured->demand.threads = measured->demand.threads_batch = 0;
 
   PlanInput input{.index = measured->index,
                   .demand = measured->demand,

@@ -23,8 +23,6 @@ std::optional<RunPrediction> predict_run(const Engine& engine, const std::vector
                            .threads = llama_n_threads(engine.context()),
                            .threads_batch = llama_n_threads_batch(engine.context()),
                            .graph_nodes = plan.context.graph_nodes};
-  const double new_bytes =
-      engine.layout() == nullptr ? 0 : static_cast<double>(engine.layout()->pool_bytes);
   const Prediction prediction =
       predict_layout({.index = engine.index(),
                       .demand = demand,
@@ -34,8 +32,7 @@ std::optional<RunPrediction> predict_run(const Engine& engine, const std::vector
                       .work = {.kv_tokens = prompt_tokens + answer_tokens / 2,
                                .prompt_tokens = std::max(1u, prompt_tokens),
                                .cold_tokens = answer_tokens,
-                               .cold_tokens_before = prompt_tokens,
-                               .new_bytes = new_bytes}},
+                               .cold_tokens_before = prompt_tokens}},
                      engine.layout());
   const bool streaming = engine.layout() != nullptr;
   const uint64_t memory_bytes = streaming && plan.budget_bytes > plan.fixed_bytes

@@ -227,7 +227,7 @@ std::string plan_table(const PlanView& view) {
       what = fmt::format("ring of {} slots", plan.layout->ring_slots);
     if (slots(plan) > 0) {
       what += fmt::format("{}{} expert slots, expected hits {:.0f} %", what.empty() ? "" : ", ",
-                          slots(plan), 100 * plan.prediction.hit_share);
+                          slots(plan), 100 * plan.prediction.token.hit_share);
     }
     row("RAM", plan.layout->total_bytes() - plan.layout->pinned_bytes, 0, what);
   }
@@ -291,7 +291,7 @@ std::string plan_json(const PlanView& view) {
   json["ring_bytes"] = plan.layout.has_value() ? plan.layout->ring_bytes : 0;
   json["pool_bytes"] = plan.layout.has_value() ? plan.layout->pool_bytes : 0;
   json["expert_slots"] = slots(plan);
-  json["expected_hit_rate"] = slots(plan) > 0 ? Json(plan.prediction.hit_share) : Json(nullptr);
+  json["expected_hit_rate"] = slots(plan) > 0 ? Json(token.hit_share) : Json(nullptr);
   const bool known = !drafts(view);
   json["predicted_decode_tps"] = known ? range_json(plan.prediction.decode_tps) : Json(nullptr);
   json["predicted_prompt_tps"] = known ? range_json(plan.prediction.prompt_tps) : Json(nullptr);
@@ -308,6 +308,7 @@ std::string plan_json(const PlanView& view) {
   json["token"] = {{"seconds", token.token_seconds},     {"ram_seconds", token.ram_seconds},
                    {"gpu_seconds", token.gpu_seconds},   {"kv_seconds", token.kv_seconds},
                    {"call_seconds", token.call_seconds}, {"node_seconds", token.node_seconds},
+                   {"host_seconds", token.host_seconds},
                    {"read_bytes", token.read_bytes},
                    {"read_seconds", token.read_seconds}, {"wait_seconds", token.wait_seconds}};
   json["suggestions"] = view.suggestions;
