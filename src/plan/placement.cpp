@@ -24,7 +24,7 @@ constexpr uint64_t kPiecesPerModel = 64;
 // Shares of the dense weights that are tried: steps of 0.1 %.
 constexpr uint32_t kShares = 1024;
 constexpr uint32_t kRingSlotsMin = 3;
-constexpr uint64_t kRingShare = 8;  // of the weight budget, at most
+constexpr uint64_t kRingShare = 4;  // of the weight budget, at most
 constexpr uint32_t kRowSlotsMin = 64;
 constexpr uint32_t kRowSlotsMax = 512;
 // Bookkeeping per cached slice and per slot.

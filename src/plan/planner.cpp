@@ -222,7 +222,7 @@ Status check_choice(const PlanChoice& choice, const Layout& layout) {
   if (layout.ring_bytes > 0 && layout.ring_slots < choice.ring_slots) {
     return refuse(fmt::format("its ring has {} slots of {}", choice.ring_slots,
                               format_bytes(layout.ring_slot_bytes)),
-                  fmt::format("{} fit, in an eighth of what weights have", layout.ring_slots));
+                  fmt::format("{} fit, in a quarter of what weights have", layout.ring_slots));
   }
   if (!layout.pools.empty() && layout.pool_bytes > choice.pool_bytes_max) {
     return refuse(fmt::format("its experts have {}", format_bytes(choice.pool_bytes_max)),

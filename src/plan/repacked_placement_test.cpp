@@ -118,7 +118,7 @@ TEST_F(RepackedPlacement, TheLeastBudgetStillWorks) {
 // Between streaming all and keeping all, some is repacked and some streams.
 TEST_F(RepackedPlacement, TheRestStreams) {
   build(12);
-  const uint64_t budget = minimum() + index_.info().weight_bytes * 2 / 3;
+  const uint64_t budget = minimum() + index_.info().weight_bytes * 5 / 6;
   const Result<Layout> layout = place_in(budget);
   ASSERT_TRUE(layout.ok());
   EXPECT_GT(count(*layout, Home::repacked), 0u);
