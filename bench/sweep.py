@@ -5,7 +5,8 @@ For each model, `hypura plan --save` decides; variants of that file pin less, gi
 slots, read further or less far ahead, or take other micro-batches. Chosen plan and variant run one
 after the other, PAIRS times, each cold. A ratio is speed of the variant / speed of the plan, of one
 pair; its median has an interval from 10 000 resamples of the pairs. It ends with an error if the
-whole interval (95 %) of a variant lies above 1.05. Micro-batches are judged on prompts of several.
+whole interval (95 %) of a variant lies above 1.05. Micro-batches are judged by prompts of several,
+all else by decoding.
 """
 
 import argparse
@@ -20,6 +21,7 @@ REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MAKE = os.path.join(REPO, "build/release/bench/hypura_make_model")
 HYPURA = os.path.join(REPO, "build/release/src/cli/hypura")
 MODELS = {"dense-3g": 12, "moe-7g": 32}  # tokens to decode
+SENTENCES = 4  # of the prompt in front of them, about 16 tokens each
 BAR = 1.05
 PAIRS_MIN = 5  # fewer judge nothing
 SENTENCE = "The river was wide and the old boat moved slowly under a grey sky. "
@@ -77,17 +79,19 @@ def interval(ratios):
     return medians[250], medians[-251]
 
 
-def compare(model, chosen, variant, options):
-    """what -> ratios of the pairs, or why the variant cannot run."""
-    ratios = {"decode": [], "prefill": []}
+def compare(model, chosen, variant, phase, options):
+    """Ratios of the pairs, or why the variant cannot run."""
+    prompt = SENTENCE * (options.sentences if phase == "prompt" else SENTENCES)
+    tokens = 1 if phase == "prompt" else options.tokens or MODELS[options.name]
+    speed = "prefill_tps" if phase == "prompt" else "decode_tps"
+    ratios = []
     for pair in range(options.pairs):
         speeds = {}
         for side in (chosen, variant) if pair % 2 == 0 else (variant, chosen):
-            speeds[side] = run(model, side, options.tokens or MODELS[options.name], options.prompt)
+            speeds[side] = run(model, side, tokens, prompt)
             if isinstance(speeds[side], str):
                 return speeds[side]
-        for what, list_ in ratios.items():
-            list_.append(speeds[variant][f"{what}_tps"] / speeds[chosen][f"{what}_tps"])
+        ratios.append(speeds[variant][speed] / speeds[chosen][speed])
     return ratios
 
 
@@ -98,16 +102,16 @@ def main():
     parser.add_argument("--models", default=",".join(MODELS), help="names, with commas between them")
     parser.add_argument("--only", default="", help="variants whose names begin so")
     parser.add_argument("--tokens", type=int, default=0, help="to decode (default: 12 or 32)")
-    parser.add_argument("--sentences", type=int, default=70, help="of the prompt, about 16 tokens each")
+    parser.add_argument("--sentences", type=int, default=70,
+                        help="of the prompts that judge micro-batches, about 16 tokens each")
     parser.add_argument("--folder", default=os.path.join(REPO, "build/models"))
     parser.add_argument("--save", default=os.path.join(REPO, "build/bench/sweep.json"))
     options = parser.parse_args()
-    options.prompt = SENTENCE * options.sentences
     work = os.path.dirname(options.save)
     os.makedirs(options.folder, exist_ok=True)
     os.makedirs(work, exist_ok=True)
 
-    print("| model | variant | decode, of the plan's | prompt, of the plan's |")
+    print("| model | variant | phase | of the plan's speed |")
     print("| --- | --- | --- | --- |", flush=True)
     cells, beaten = [], []
     for name in options.models.split(","):
@@ -123,18 +127,19 @@ def main():
             other = os.path.join(work, f"sweep-{name}-variant.json")
             with open(other, "w") as file:
                 json.dump({**plan, "decisions": {**plan["decisions"], **changes}}, file, indent=1)
-            ratios = compare(model, chosen, other, options)
+            phase = "prompt" if variant.startswith("micro-batch") else "decode"
+            ratios = compare(model, chosen, other, phase, options)
             if isinstance(ratios, str):
-                print(f"| {name} | {variant} | refused: {ratios} | |", flush=True)
+                print(f"| {name} | {variant} | {phase} | refused: {ratios} |", flush=True)
                 continue
-            row = [name, variant]
-            for what, values in ratios.items():
-                low, high = interval(values)
-                row.append(f"{statistics.median(values):.3f} ({low:.3f} to {high:.3f})")
-                if low > BAR and options.pairs >= PAIRS_MIN:
-                    beaten.append(f"{name}, {variant}: {what} {statistics.median(values):.3f}")
-            print("| " + " | ".join(row) + " |", flush=True)
-            cells.append({"model": name, "variant": variant, "changes": changes, "ratios": ratios})
+            low, high = interval(ratios)
+            median = statistics.median(ratios)
+            if low > BAR and options.pairs >= PAIRS_MIN:
+                beaten.append(f"{name}, {variant}: {phase} {median:.3f}")
+            print(f"| {name} | {variant} | {phase} | {median:.3f} ({low:.3f} to {high:.3f}) |",
+                  flush=True)
+            cells.append({"model": name, "variant": variant, "phase": phase, "changes": changes,
+                          "ratios": ratios})
     with open(options.save, "w") as file:
         json.dump(cells, file, indent=1)
     if beaten:
