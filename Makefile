@@ -22,7 +22,7 @@ demo: build    ## a story from a model whose experts stream from the drive
 	@build/hypura run models/storyteller-moe-q4_k_m.gguf -p "Once upon a time" \
 	  -n 200 --temp 0.8 --seed 5 --ram-budget min
 
-test:    ## every test, sanitizers and 60 s of fuzzing
+test:    ## every test, sanitizers, 60 s of fuzzing, and cross
 	@tools/test.sh
 
 cross:    ## everything for macOS on Apple silicon compiled and linked, on Linux (fetches zig)
