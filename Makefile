@@ -6,7 +6,7 @@ SOAK_MINUTES ?= 60
 export JOBS HYPURA_CACHE HYPURA_LLAMA_DIR
 
 .DEFAULT_GOAL := build
-.PHONY: build plugin demo test soak bench bench-headline bench-matrix bench-prediction bench-sweep models fuzz clean help
+.PHONY: build plugin demo test cross soak bench bench-headline bench-matrix bench-prediction bench-sweep models fuzz clean help
 
 build:    ## build/hypura
 	@tools/bootstrap.sh build
@@ -22,8 +22,11 @@ demo: build    ## a story from a model whose experts stream from the drive
 	@build/hypura run models/storyteller-moe-q4_k_m.gguf -p "Once upon a time" \
 	  -n 200 --temp 0.8 --seed 5 --ram-budget min
 
-test:    ## every test, sanitizers and 60 s of fuzzing
+test:    ## every test, sanitizers, 60 s of fuzzing, and cross
 	@tools/test.sh
+
+cross:    ## everything for macOS on Apple silicon compiled and linked, on Linux (fetches zig)
+	@tools/cross.sh
 
 soak:    ## random seeds and fuzzing for SOAK_MINUTES
 	@tools/soak.sh $(SOAK_MINUTES)

@@ -5,7 +5,8 @@
 #   tools/bootstrap.sh tests   the same, clang, and llama.cpp's writer of tiny models
 #   tools/bootstrap.sh bench   build, and llama.cpp's own llama-bench and llama-completion
 #   tools/bootstrap.sh plugin  these two as hosts for the plug-in, built apart
-#   tools/bootstrap.sh paths   only prints the CMake arguments that name llama.cpp
+#   tools/bootstrap.sh cross   llama.cpp's libraries for aarch64-macos, by the zig in HYPURA_ZIG
+#   tools/bootstrap.sh paths [cross]   only prints the CMake arguments that name llama.cpp
 #
 # Safe to repeat and to interrupt: a finished step is recognised, an unfinished one starts over.
 # HYPURA_CACHE moves the cache; HYPURA_LLAMA_DIR uses a checkout, built in build/llama.
@@ -29,9 +30,10 @@ repo=$(cd "$(dirname "$0")/.." && pwd)
 cache=${HYPURA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hypura}
 if [ -n "${HYPURA_LLAMA_DIR:-}" ]; then
   source_dir=$HYPURA_LLAMA_DIR build_dir=$repo/build/llama host_dir=$repo/build/llama-host
+  cross_dir=$repo/build/llama-aarch64-macos
 else
   source_dir=$cache/llama.cpp-$version build_dir=$cache/llama-build
-  host_dir=$cache/llama-host-build
+  host_dir=$cache/llama-host-build cross_dir=$cache/llama-aarch64-macos-build
 fi
 jobs=${JOBS:-$(nproc)}
 
@@ -47,9 +49,13 @@ main() {
     plugin) require $build_packages
             become_host
             llama_targets llama-bench llama-completion ;;
-    paths) echo "-DHYPURA_LLAMA_DIR=$source_dir -DHYPURA_LLAMA_BUILD=$build_dir" \
+    cross) require $build_packages
+           cross_compile
+           llama_targets llama llama-common ;;
+    paths) [ "${2:-}" != cross ] || build_dir=$cross_dir
+           echo "-DHYPURA_LLAMA_DIR=$source_dir -DHYPURA_LLAMA_BUILD=$build_dir" \
              "-DHYPURA_LLAMA_HOST=$host_dir" ;;
-    *) fail "unknown step '$1'" "build, tests, bench, plugin or paths" ;;
+    *) fail "unknown step '$1'" "build, tests, bench, plugin, cross or paths" ;;
   esac
 }
 
@@ -59,6 +65,21 @@ become_host() {
   build_dir=$host_dir
   options=("${options[@]/BUILD_SHARED_LIBS=OFF/BUILD_SHARED_LIBS=ON}")
   options=("${options[@]/GGML_NATIVE=ON/GGML_NATIVE=OFF}" -DGGML_BACKEND_DL=ON)
+}
+
+# Without Apple's frameworks, so CPU only. tools/cross.sh knows the compiler.
+cross_compile() {
+  build_dir=$cross_dir
+  options=("${options[@]/GGML_NATIVE=ON/GGML_NATIVE=OFF}")
+  options=("${options[@]/LLAMA_BUILD_TESTS=ON/LLAMA_BUILD_TESTS=OFF}")
+  options=("${options[@]/LLAMA_BUILD_TOOLS=ON/LLAMA_BUILD_TOOLS=OFF}")
+  # A copy: every checkout shares what is built.
+  local toolchain=$build_dir/aarch64-macos.cmake
+  mkdir -p "$build_dir"
+  cmp -s "$repo/cmake/aarch64-macos.cmake" "$toolchain" ||
+    cp "$repo/cmake/aarch64-macos.cmake" "$toolchain"
+  options+=(-DGGML_METAL=OFF -DGGML_ACCELERATE=OFF
+    "-DHYPURA_ZIG=$HYPURA_ZIG" "-DCMAKE_TOOLCHAIN_FILE=$toolchain")
 }
 
 # Installs the Debian packages that are not there. Elsewhere CMake says what it misses.

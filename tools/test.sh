@@ -39,4 +39,13 @@ tools/sanitize.sh thread
 phase "fuzzing, 60 s"
 tools/fuzz.sh 60
 
+phase "macOS, compiled and linked"
+crossed=0
+tools/cross.sh || crossed=$?
+case $crossed in
+  0) ;;
+  77) echo "skipped: compiling for aarch64-macos" ;;
+  *) exit "$crossed" ;;
+esac
+
 phase "all passed"

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/thread_urgency.h"
 #include "io/fixed_queue.h"
 #include "io/open_file.h"
 #include "io/read_attempt.h"
@@ -144,6 +145,7 @@ size_t PreadDevice::reap(std::span<ReadResult> results, bool wait) {
 }
 
 void PreadDevice::work() {
+  set_thread_urgency(ThreadUrgency::waited_for);
   for (Job job; board_.next(job);) board_.finish(read_now(*job.file, job.request));
 }
 

@@ -2,7 +2,11 @@
 
 #include <sys/utsname.h>
 #include <unistd.h>
+#ifdef __APPLE__
+#include <sys/sysctl.h>
+#endif
 
+#include <array>
 #include <fstream>
 #include <thread>
 
@@ -10,6 +14,13 @@ namespace hypura {
 namespace {
 
 std::string cpu_name(const std::string& architecture) {
+#ifdef __APPLE__
+  std::array<char, 128> name{};
+  size_t size = name.size() - 1;
+  if (::sysctlbyname("machdep.cpu.brand_string", name.data(), &size, nullptr, 0) == 0) {
+    return name.data();
+  }
+#endif
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
     const size_t colon = line.find(": ");

@@ -1,6 +1,9 @@
 #include "machine/health.h"
 
 #include <sys/resource.h>
+#ifdef __APPLE__
+#include <sys/sysctl.h>
+#endif
 
 #include <filesystem>
 #include <fstream>
@@ -27,6 +30,19 @@ uint64_t soft_limit(decltype(RLIMIT_NOFILE) resource) {
   return ::getrlimit(resource, &limit) == 0 ? uint64_t{limit.rlim_cur} : UINT64_MAX;
 }
 
+#ifdef __APPLE__
+
+uint64_t swap_used_bytes() {
+  xsw_usage usage{};
+  size_t size = sizeof usage;
+  return ::sysctlbyname("vm.swapusage", &usage, &size, nullptr, 0) == 0 ? usage.xsu_used : 0;
+}
+
+// That there is none there hinders nobody.
+void try_uring(Health&) {}
+
+#else
+
 uint64_t swap_used_bytes() {
   std::ifstream file("/proc/swaps");
   std::string name, kind;
@@ -44,6 +60,8 @@ void try_uring(Health& health) {
   health.uring_why = device.status().message();
   std::ifstream("/proc/sys/kernel/io_uring_disabled") >> health.uring_disabled;
 }
+
+#endif
 
 }  // namespace
 

@@ -11,7 +11,7 @@ namespace hypura {
 
 // What may hinder a model that streams: the system's settings, as they are now.
 struct Health {
-  bool uring = true;       // io_uring can be used
+  bool uring = true;       // io_uring can be used, or this is no Linux
   std::string uring_why;   // else why not
   int uring_disabled = 0;  // kernel.io_uring_disabled; 1: for most, 2: for all
   std::string huge_pages;  // "always", "madvise", "never"; empty: not known

@@ -106,10 +106,12 @@ uint64_t available_bytes() {
   uint64_t total = 0;
   size_t size = sizeof total;
   if (sysctlbyname("hw.memsize", &total, &size, nullptr, 0) != 0) return 0;
+  // Each call of mach_host_self() takes one more reference to the port.
+  static const host_t host = mach_host_self();
   vm_statistics64 statistics{};
   mach_msg_type_number_t count = HOST_VM_INFO64_COUNT;
-  if (host_statistics64(mach_host_self(), HOST_VM_INFO64,
-                        reinterpret_cast<host_info64_t>(&statistics), &count) != KERN_SUCCESS) {
+  if (host_statistics64(host, HOST_VM_INFO64, reinterpret_cast<host_info64_t>(&statistics),
+                        &count) != KERN_SUCCESS) {
     return total / 2;
   }
   return (uint64_t{statistics.free_count} + statistics.inactive_count +

@@ -19,8 +19,6 @@ namespace hypura {
 namespace {
 
 constexpr uint64_t kCachedBytes = 64 * kMiB;  // exceeds the processor's caches
-constexpr uint64_t kPagedBytes = 512 * kMiB;
-constexpr uint64_t kPieceBytes = 8 * kMiB;
 constexpr double kSecondsMax = 0.6;
 
 double now_seconds() {
@@ -43,6 +41,9 @@ bool read_whole(int fd, uint64_t bytes, std::vector<std::byte>& buffer) {
 }
 
 #ifdef MADV_POPULATE_READ
+
+constexpr uint64_t kPagedBytes = 512 * kMiB;
+constexpr uint64_t kPieceBytes = 8 * kMiB;
 
 class Mapping {
  public:

@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#ifdef __APPLE__
+#include <sys/sysctl.h>
+#endif
 
 #include <algorithm>
 #include <array>
@@ -33,6 +36,18 @@ uint64_t major_faults() {
   if (::getrusage(RUSAGE_SELF, &usage) != 0) return 0;
   return static_cast<uint64_t>(usage.ru_majflt);
 }
+
+#ifdef __APPLE__
+
+// Whether the kernel asks programs for memory: 1 is normal, 2 a warning, 4 critical.
+bool is_memory_short() {
+  int level = 1;
+  size_t size = sizeof level;
+  return ::sysctlbyname("kern.memorystatus_vm_pressure_level", &level, &size, nullptr, 0) == 0 &&
+         level > 1;
+}
+
+#endif
 
 }  // namespace
 
@@ -108,6 +123,10 @@ MemoryFacts PressureGauge::look() {
     facts.stalled_share = std::min(1.0, static_cast<double>(more_us) / passed_us);
     facts.major_faults = faults - looked_major_faults_;
   }
+#ifdef __APPLE__
+  // How long somebody waited is not told.
+  facts.stalled_share = is_memory_short() ? 1 : 0;
+#endif
   looked_seconds_ = facts.seconds;
   looked_stalled_us_ = stalled;
   looked_major_faults_ = faults;

@@ -16,6 +16,7 @@ struct MemoryFacts {
   uint64_t available_bytes = 0;  // as available_bytes() of machine/memory.h
   uint64_t resident_bytes = 0;   // of this process
   double stalled_share = 0;      // of the time since the last look somebody waited for memory (PSI)
+                                 // macOS: 1 while its kernel says that memory is short
   uint64_t major_faults = 0;     // of this process since the last look
 };
 

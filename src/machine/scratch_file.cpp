@@ -79,6 +79,10 @@ int ScratchFile::make(const std::string& folder) {
     named_ = true;
   }
   fd_ = UniqueFd(fd);
+#ifdef F_NOCACHE
+  // What macOS has in its cache it reads from there, F_NOCACHE or not.
+  ::fcntl(fd, F_NOCACHE, 1);
+#endif
 #ifdef __linux__
   if (named_) ::unlink(path_.c_str());
   named_ = false;

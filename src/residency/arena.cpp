@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -13,7 +14,8 @@
 namespace hypura {
 namespace {
 
-constexpr uint64_t kPage = 4 * kKiB;
+// 16 KiB on Apple silicon, where a part of a page can be neither unmapped nor given back.
+const uint64_t kPage = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 constexpr uint64_t kHugePage = 2 * kMiB;
 
 Status out_of_memory(uint64_t bytes) {
@@ -22,9 +24,10 @@ Status out_of_memory(uint64_t bytes) {
       .suggest("a smaller --ram-budget, or free memory");
 }
 
+constexpr int kAnonymous = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
 std::byte* map(uint64_t bytes, int protection) {
-  void* address =
-      mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* address = mmap(nullptr, bytes, protection, kAnonymous, -1, 0);
   return address == MAP_FAILED ? nullptr : static_cast<std::byte*>(address);
 }
 
@@ -44,13 +47,14 @@ bool make_present(std::span<std::byte> memory) {
 
 void give_back(std::span<std::byte> memory) {
   if (memory.empty()) return;
-#ifdef __APPLE__
-  const int advice = MADV_FREE_REUSABLE;
-#else
-  const int advice = MADV_DONTNEED;
-#endif
   // A system that does not take them leaves them to us.
-  static_cast<void>(madvise(memory.data(), memory.size(), advice));
+#ifdef __APPLE__
+  // MADV_DONTNEED keeps the pages there, and MADV_FREE keeps them ours until memory is short.
+  static_cast<void>(mmap(memory.data(), memory.size(), PROT_READ | PROT_WRITE,
+                         kAnonymous | MAP_FIXED, -1, 0));
+#else
+  static_cast<void>(madvise(memory.data(), memory.size(), MADV_DONTNEED));
+#endif
 }
 
 void prefer_huge_pages(std::span<std::byte> memory) {

@@ -13,7 +13,7 @@ namespace hypura {
 bool make_present(std::span<std::byte> memory);
 
 // Returns the pages of a mapping to the system; what they held is lost, and touching them takes new
-// ones. REQUIRES: begins and ends at whole pages, or with the mapping.
+// ones. REQUIRES: part of an Arena; begins and ends at whole pages, or with the mapping.
 void give_back(std::span<std::byte> memory);
 
 // Asks for 2 MiB pages where the system gives them to those who ask. Has an effect on pages that
@@ -27,7 +27,7 @@ enum class Present : uint8_t {
 
 // One anonymous mapping in 2 MiB pages where the system has them: huge pages that are present double
 // direct-read bandwidth (0.9-1.1 -> 2.0-2.5 GB/s measured). Starts at a multiple of 2 MiB when it is
-// that large, else of 4 KiB.
+// that large, else of a page.
 class Arena {
  public:
   Arena() = default;

@@ -7,9 +7,11 @@ namespace hypura::cli {
 namespace {
 
 #if defined(__APPLE__)
-constexpr const char* kName = "libcurl.4.dylib";
+constexpr const char* kName = "/usr/lib/libcurl.4.dylib";
+constexpr const char* kFix = "macOS 13 or newer, which brings it";
 #else
 constexpr const char* kName = "libcurl.so.4";
+constexpr const char* kFix = "apt-get install libcurl4";
 #endif
 
 template <class Function>
@@ -37,7 +39,7 @@ Result<CurlLibrary> load() {
   const auto refuse = [](const char* why) {
     return Status(StatusCode::failed, fmt::format("cannot load {}", kName))
         .because(why == nullptr ? "it is older than 7.85" : why)
-        .suggest("apt-get install libcurl4");
+        .suggest(kFix);
   };
   void* library = ::dlopen(kName, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return refuse(::dlerror());
