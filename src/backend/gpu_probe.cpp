@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "backend/gpu_devices.h"
 #include "base/units.h"
 #include "ggml-cpp.h"
 #include "machine/repeated.h"
@@ -84,9 +85,7 @@ GpuProfile probe(ggml_backend_dev_t device) {
   gpu.total_bytes = props.memory_total;
   // Of Metal this is what recommendedMaxWorkingSetSize leaves.
   gpu.working_set_bytes = props.memory_free;
-  // Metal reports its GPUs as discrete.
-  gpu.unified = props.type == GGML_BACKEND_DEVICE_TYPE_IGPU || gpu.backend == "MTL" ||
-                gpu.backend == "Metal";
+  gpu.unified = is_unified(device);
   if (props.memory_free != 0 && props.memory_free < 4 * kProbeBytes) return gpu;
   const ggml_backend_ptr backend(ggml_backend_dev_init(device, nullptr));
   if (backend == nullptr) return gpu;
@@ -101,11 +100,8 @@ std::vector<GpuProfile> probe_gpus(const std::atomic<bool>* stop) {
   std::vector<GpuProfile> gpus;
   for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
     ggml_backend_dev_t device = ggml_backend_dev_get(i);
-    const auto type = ggml_backend_dev_type(device);  // the function hides the name of its type
-    const bool is_gpu =
-        type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;
     if (stop != nullptr && stop->load(std::memory_order_relaxed)) break;
-    if (is_gpu) gpus.push_back(probe(device));
+    if (is_gpu(device)) gpus.push_back(probe(device));
   }
   return gpus;
 }

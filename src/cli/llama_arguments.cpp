@@ -45,11 +45,11 @@ constexpr std::array kRefusals = std::to_array<Refusal>({
     {"--check-tensors", "it would read the whole model; `hypura inspect` checks its structure"},
     {"--numa", "it changes how the model's file is mapped"},
     {"--override-tensor", "where tensors live is what Hypura plans"},
-    {"--gpu-layers", "this build has no GPU tier"},
-    {"--device", "this build has no GPU tier"},
-    {"--split-mode", "this build has no GPU tier"},
-    {"--tensor-split", "this build has no GPU tier"},
-    {"--main-gpu", "this build has no GPU tier"},
+    {"--gpu-layers", "what a GPU holds follows from --gpu-budget"},
+    {"--device", "what a GPU holds follows from --gpu-budget"},
+    {"--split-mode", "what a GPU holds follows from --gpu-budget"},
+    {"--tensor-split", "what a GPU holds follows from --gpu-budget"},
+    {"--main-gpu", "what a GPU holds follows from --gpu-budget"},
     {"--cpu-moe", "where experts live is what Hypura plans"},
     {"--n-cpu-moe", "where experts live is what Hypura plans"},
     {"--n-cpu-ffn", "where weights live is what Hypura plans"},
@@ -61,8 +61,8 @@ constexpr std::array kRefusals = std::to_array<Refusal>({
     {"--backend-sampling", "it computes with its own buffers, which the budget does not know"},
     {"--control-vector", "its buffers are not in the budget yet"},
     {"--control-vector-scaled", "its buffers are not in the budget yet"},
-    {"--kv-offload", "this build has no GPU tier"},
-    {"--op-offload", "this build has no GPU tier"},
+    {"--kv-offload", "what a GPU holds follows from --gpu-budget"},
+    {"--op-offload", "what a GPU holds follows from --gpu-budget"},
 });
 
 const std::vector<common_arg>& table() {

@@ -181,6 +181,15 @@ std::string plan_text(const Engine& engine) {
   const auto row = [&](const char* tier, uint64_t bytes, const std::string& what) {
     text += fmt::format("  {:<5} {:>10}  {}\n", tier, format_bytes(bytes), what);
   };
+  if (plan.gpu.weight_bytes > 0) {
+    row("GPU", plan.gpu.weight_bytes,
+        fmt::format("weights on {} ({:.0f} % of the model)", plan.gpu.names,
+                    percent(plan.gpu.weight_bytes, plan.weight_bytes)));
+    row("GPU", plan.gpu.kv_bytes + plan.gpu.compute_bytes,
+        fmt::format("KV cache of {} layers {}, activations {}{}", plan.gpu.layers,
+                    format_bytes(plan.gpu.kv_bytes), format_bytes(plan.gpu.compute_bytes),
+                    plan.gpu.shrunk ? "; less than planned, as its memory is in use" : ""));
+  }
   row("RAM", plan.pinned_bytes,
       plan.mode == Mode::mapped
           ? std::string("weights, as the file's pages in the system's cache, which just holds them")
@@ -307,6 +316,14 @@ std::string run_json(const Engine& engine, const RunReport& report) {
       {"expert_slots", plan.expert_slots},
       {"expert_slices", plan.expert_slices},
   };
+  json["gpu"] = plan.gpu.weight_bytes == 0 ? Json(nullptr)
+                                           : Json{{"names", plan.gpu.names},
+                                                  {"budget_bytes", plan.gpu.budget_bytes},
+                                                  {"layers", plan.gpu.layers},
+                                                  {"weight_bytes", plan.gpu.weight_bytes},
+                                                  {"kv_bytes", plan.gpu.kv_bytes},
+                                                  {"compute_bytes", plan.gpu.compute_bytes},
+                                                  {"shrunk", plan.gpu.shrunk}};
   json["host"] = {
       {"graphs", walk.graphs},
       {"cpu_calls", walk.cpu_calls},

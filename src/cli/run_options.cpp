@@ -37,6 +37,7 @@ const std::map<std::string, PrefetchMode> kPrefetchModes = {
 struct Words {
   std::string model;
   std::string ram_budget = "auto";
+  std::string gpu_budget = "auto";
   std::string mode = "auto";
   std::string prefetch = "auto";
   std::string draft;
@@ -53,6 +54,9 @@ void describe(const RunCommand& command, CommandLine& line, Words& words) {
   line.option("--ram-budget", words.ram_budget,
               "memory for weights, KV, activations and buffers: SIZE (8G), NN% of the model's "
               "weights, auto (what is available) or min (default: auto)");
+  line.option("--gpu-budget", words.gpu_budget,
+              "memory of the GPU for weights, KV and activations: SIZE, auto (what is free) or 0 "
+              "(default: auto)");
   line.option("--mode", words.mode,
               "auto, resident, experts or dense: what may stream (default: auto)");
   line.flag("--exact", words.exact,
@@ -162,6 +166,8 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
 
   Result<RamBudget> budget = parse_ram_budget(words.ram_budget);
   if (!budget.ok()) return budget.status();
+  Result<GpuBudget> gpu_budget = parse_gpu_budget(words.gpu_budget);
+  if (!gpu_budget.ok()) return gpu_budget.status();
   const auto mode = kModes.find(words.mode);
   if (mode == kModes.end()) {
     return Status(StatusCode::invalid_argument, fmt::format("--mode {}: no such mode", words.mode))
@@ -181,6 +187,7 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
   engine.statistics_folder = cache_folder("statistics");
   engine.model_path = words.model;
   engine.ram_budget = *budget;
+  engine.gpu_budget = *gpu_budget;
   engine.mode = mode->second;
   engine.exact = words.exact;
   engine.fast_prompt = words.fast_prompt;

@@ -56,7 +56,9 @@ Result<ContextSize> measure_context(llama_model* model, const llama_context_para
 
   ContextSize size;
   if (const llama_memory_t memory = llama_get_memory(context)) {
-    for (const auto& [type, bytes] : memory->memory_breakdown()) size.kv_bytes += bytes;
+    for (const auto& [type, bytes] : memory->memory_breakdown()) {
+      (ggml_backend_buft_is_host(type) ? size.kv_bytes : size.gpu_kv_bytes) += bytes;
+    }
   }
   // Backends with the same buffer type share one buffer, and each reports its size.
   std::map<ggml_backend_buffer_type_t, uint64_t> compute_bytes;
@@ -65,7 +67,9 @@ Result<ContextSize> measure_context(llama_model* model, const llama_context_para
     uint64_t& bytes = compute_bytes[(context->*member(BufferTypes{}))[backend]];
     bytes = std::max(bytes, uint64_t{expected[backend]});
   }
-  for (const auto& [type, bytes] : compute_bytes) size.compute_bytes += bytes;
+  for (const auto& [type, bytes] : compute_bytes) {
+    (ggml_backend_buft_is_host(type) ? size.compute_bytes : size.gpu_compute_bytes) += bytes;
+  }
   const uint64_t vocabulary =
       static_cast<uint64_t>(llama_vocab_n_tokens(llama_model_get_vocab(model)));
   const uint64_t outputs = context->get_cparams().n_outputs_max;

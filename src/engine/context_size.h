@@ -12,9 +12,12 @@ struct ContextSize {
   uint64_t kv_bytes = 0;       // KV cache and recurrent state
   uint64_t compute_bytes = 0;  // activations of one micro-batch
   uint64_t output_bytes = 0;   // logits
+  uint64_t gpu_kv_bytes = 0;   // in the GPUs' own memory, as the next
+  uint64_t gpu_compute_bytes = 0;
   bool flash_attention = false;
   uint32_t graph_nodes = 0;  // of one token, that compute something
   uint64_t anonymous_bytes = 0;  // of the process, while the context's bookkeeping exists
+  // Of RAM.
   uint64_t total_bytes() const { return kv_bytes + compute_bytes + output_bytes; }
 };
 

@@ -40,6 +40,7 @@ common_params draft_params(const std::string& path, const common_params& target)
   params.speculative.draft.mparams.path = path;
   params = common_base_params_to_speculative(params);
   params.n_gpu_layers = 0;
+  params.devices = {nullptr};
   params.no_extra_bufts = true;
   params.load_mode = LLAMA_LOAD_MODE_NONE;
   params.lazy_mode = LLAMA_LAZY_MODE_OFF;

@@ -46,9 +46,14 @@ Prefetch predictor_of(PrefetchMode mode) {
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
-  std::unique_ptr<Engine> engine(new Engine(std::move(options)));
-  if (Status status = engine->open(); !status.ok()) return status;
-  return engine;
+  for (bool shrunk = false;; shrunk = true) {
+    std::unique_ptr<Engine> engine(new Engine(options));
+    engine->plan_.gpu.shrunk = shrunk;
+    Status status = engine->open();
+    if (status.ok()) return engine;
+    if (!engine->gpu_refused_) return status;
+    options.gpu_budget = engine->smaller_gpu_budget();
+  }
 }
 
 Engine::Engine(EngineOptions options) : options_(std::move(options)) {}
@@ -61,6 +66,7 @@ Engine::~Engine() {
 }
 
 Result<MeasuredModel> Engine::measure_model(EngineOptions options) {
+  options.gpu_budget = {.kind = GpuBudget::Kind::none};
   Engine engine(std::move(options));
   if (Status status = engine.open_index(); !status.ok()) return status;
   engine.streamed_ = true;
@@ -92,6 +98,7 @@ Result<MeasuredModel> Engine::measure_model(EngineOptions options) {
 
 Status Engine::open() {
   if (Status status = open_index(); !status.ok()) return status;
+  if (Status status = choose_gpu(); !status.ok()) return status;
   if (Status status = choose_path(); !status.ok()) return status;
   if (Status status = streamed_ ? open_streamed() : open_plain(); !status.ok()) return status;
   return make_context();
@@ -110,6 +117,7 @@ Status Engine::open_index() {
   params.fit_params = false;
   params.warmup = false;
   params.n_gpu_layers = 0;
+  params.devices = {nullptr};  // none, in llama.cpp's way
   if (params.n_outputs_max <= 0) params.n_outputs_max = params.n_parallel;
   if (options_.draft.kind != DraftOptions::Kind::none) {
     // Every drafted token is sampled behind.
@@ -198,7 +206,7 @@ Status Engine::choose_path() {
     plan_.budget_bytes = 0;
     return Status();
   }
-  streamed_ = asked || least || plan_.weight_bytes + plan_.draft_bytes > plan_.budget_bytes;
+  streamed_ = asked || least || plan_.ram_weight_bytes() + plan_.draft_bytes > plan_.budget_bytes;
   const bool may_map = options_.mode == Mode::automatic && !options_.ram_budget.is_explicit();
   if (!streamed_ || (may_map && fits_page_cache())) {
     // What a context takes is known exactly only from the model: loaded without memory.
@@ -207,7 +215,7 @@ Status Engine::choose_path() {
     plan_.process_base_bytes = process_base(plan_.context);
     plan_.budget_bytes = resolve_budget(plan_.process_base_bytes);
     model_.reset();
-    streamed_ = plan_.weight_bytes + plan_.fixed_bytes > plan_.budget_bytes;
+    streamed_ = plan_.ram_weight_bytes() + plan_.fixed_bytes > plan_.budget_bytes;
     if (streamed_ && may_map && fits_page_cache()) {
       streamed_ = false;
       plan_.mode = Mode::mapped;
@@ -221,7 +229,7 @@ Status Engine::choose_path() {
                           format_bytes(plan_.fixed_bytes - plan_.draft_bytes), draft_text());
     return Status(StatusCode::does_not_fit,
                   fmt::format("plan does not fit: {} of weights{}, the budget is {}",
-                              format_bytes(plan_.weight_bytes), beside,
+                              format_bytes(plan_.ram_weight_bytes()), beside,
                               format_bytes(plan_.budget_bytes)))
         .because("--mode resident keeps everything in RAM")
         .suggest("--mode auto, which streams what does not fit");
@@ -236,7 +244,7 @@ bool Engine::fits_page_cache() const {
   if (lies_in_memory(index_->shards().front().path)) return true;
   const uint64_t decoding_bytes =
       saturating_subtract(plan_.fixed_bytes, plan_.context.compute_bytes);
-  return plan_.weight_bytes + decoding_bytes + plan_.process_base_bytes <= available_bytes_;
+  return plan_.ram_weight_bytes() + decoding_bytes + plan_.process_base_bytes <= available_bytes_;
 }
 
 // What computing and sampling take beside the weights. The sampler exists meanwhile, so that the
@@ -388,6 +396,7 @@ Status Engine::make_context() {
   const LlamaErrors errors;
   context_.reset(llama_init_from_model(model_.get(), context_params_));
   if (context_ == nullptr) {
+    note_refusal(errors.text());
     return Status(StatusCode::failed, "llama.cpp cannot create a context").because(errors.text());
   }
   llama_set_abort_callback(
@@ -441,7 +450,15 @@ const Layout* Engine::layout() const {
 }
 
 std::vector<TensorUse> Engine::uses() const {
-  return streamed_model_ == nullptr ? assumed_uses(*index_) : streamed_model_->uses();
+  if (streamed_model_ == nullptr) return assumed_uses(*index_);
+  std::vector<TensorUse> uses = streamed_model_->uses();
+  if (plan_.gpu.on_gpu.empty()) return uses;
+  // Nobody saw how graphs use what lies on a GPU.
+  const std::vector<TensorUse> assumed = assumed_uses(*index_);
+  for (size_t i = 0; i < uses.size(); ++i) {
+    if (plan_.gpu.on_gpu[i]) uses[i] = assumed[i];
+  }
+  return uses;
 }
 
 EngineStats Engine::stats() const {

@@ -41,6 +41,7 @@ struct DraftOptions {
 struct EngineOptions {
   std::string model_path;
   RamBudget ram_budget;
+  GpuBudget gpu_budget;
   Mode mode = Mode::automatic;  // mixed is a result, not a wish
   bool exact = false;           // resident without repacking: the bit reference
   bool fast_prompt = false;     // streamed: repacks weights that stay, for other bits
@@ -65,6 +66,18 @@ struct EngineOptions {
   std::function<std::unique_ptr<BlockDevice>()> make_device;
 };
 
+// What the GPUs take part with; nothing where their names are empty.
+struct GpuSummary {
+  std::string names;
+  uint64_t budget_bytes = 0;
+  uint32_t layers = 0;        // whose attention and KV are there
+  uint64_t weight_bytes = 0;  // of the file's
+  std::vector<bool> on_gpu;   // by tensor
+  uint64_t kv_bytes = 0;
+  uint64_t compute_bytes = 0;
+  bool shrunk = false;  // it could not be had whole
+};
+
 // Where the memory goes, as decided before the first weight is read.
 struct PlanSummary {
   Mode mode = Mode::resident;
@@ -82,6 +95,9 @@ struct PlanSummary {
   uint32_t expert_slices = 0;
   uint64_t process_base_bytes = 0;  // code, vocabulary, metadata: outside of the budget
   ThreadChoice threads;
+  GpuSummary gpu;
+  // Those of the file's that the GPUs do not hold.
+  uint64_t ram_weight_bytes() const { return weight_bytes - gpu.weight_bytes; }
 };
 
 // What a model would ask of a machine, found without reading a weight.
@@ -146,8 +162,13 @@ class Engine {
  private:
   explicit Engine(EngineOptions options);
 
+  // What is tried when the GPU does not have its budget after all.
+  GpuBudget smaller_gpu_budget() const;
   Status open();
   Status open_index();
+  Status choose_gpu();
+  Status share_with_gpu(uint64_t budget_bytes, bool asked);
+  void note_refusal(const std::string& why);
   Status choose_path();
   Status open_plain();
   Status open_streamed();
@@ -176,6 +197,8 @@ class Engine {
   uint64_t available_bytes_ = 0;
   uint64_t repack_bytes_read_ = 0;
   bool streamed_ = false;
+  bool gpu_refused_ = false;  // llama.cpp could not load or compute with what the GPU was to hold
+  std::string below_;         // expression for tensors that stay below the GPU
 
   // In order of construction: later ones refer to earlier ones.
   std::unique_ptr<ModelIndex> index_;

@@ -25,12 +25,12 @@ constexpr uint64_t kMappedRepackFactor = 2;
 Status Engine::open_plain() {
   common_params& params = options_.params;
   const bool mapped = plan_.mode == Mode::mapped;
-  plan_.pinned_bytes = plan_.weight_bytes;
+  plan_.pinned_bytes = plan_.ram_weight_bytes();
   if (options_.exact || mapped) params.no_extra_bufts = true;
   if (mapped) params.load_mode = LLAMA_LOAD_MODE_MMAP;
   const bool tight =
       plan_.budget_bytes > 0 &&
-      plan_.budget_bytes < kMappedRepackFactor * plan_.weight_bytes + plan_.fixed_bytes;
+      plan_.budget_bytes < kMappedRepackFactor * plan_.ram_weight_bytes() + plan_.fixed_bytes;
   if (tight && !params.no_extra_bufts && params.load_mode == LLAMA_LOAD_MODE_AUTO) {
     params.load_mode = LLAMA_LOAD_MODE_NONE;
   }
@@ -92,6 +92,7 @@ Status Engine::load_model(bool without_memory) {
   model_.reset(llama_model_load_from_file(options_.params.model.path.c_str(), params));
   if (model_ != nullptr) return Status();
   if (interrupted()) return Status(StatusCode::interrupted, "interrupted while loading");
+  note_refusal(errors.text());
   return Status(StatusCode::invalid_model,
                 fmt::format("llama.cpp cannot load {}", options_.model_path))
       .because(errors.text());

@@ -28,6 +28,17 @@ Result<RamBudget> parse_ram_budget(std::string_view text, std::string_view where
       .suggest("8G, 40% (of the model's weights), auto or min");
 }
 
+Result<GpuBudget> parse_gpu_budget(std::string_view text) {
+  if (text == "auto") return GpuBudget{};
+  if (const std::optional<uint64_t> bytes = parse_bytes(text)) {
+    if (*bytes == 0) return GpuBudget{.kind = GpuBudget::Kind::none};
+    return GpuBudget{.kind = GpuBudget::Kind::bytes, .bytes = *bytes};
+  }
+  return Status(StatusCode::invalid_argument,
+                fmt::format("--gpu-budget {}: neither a size nor a word", text))
+      .suggest("8G, auto, or 0 to leave the GPU alone");
+}
+
 uint64_t resolve(const RamBudget& budget, const BudgetBytes& bytes) {
   switch (budget.kind) {
     case RamBudget::Kind::bytes:

@@ -29,6 +29,16 @@ struct RamBudget {
 // "auto", "min", "61%", "8G". Errors: invalid_argument, which says where it was written.
 Result<RamBudget> parse_ram_budget(std::string_view text, std::string_view where = "--ram-budget");
 
+// What the user wrote after --gpu-budget: memory of the GPU for weights, KV and activations.
+struct GpuBudget {
+  enum class Kind : uint8_t { automatic, none, bytes };
+  Kind kind = Kind::automatic;
+  uint64_t bytes = 0;
+};
+
+// "auto", "0", "8G". Errors: invalid_argument.
+Result<GpuBudget> parse_gpu_budget(std::string_view text);
+
 // The bytes of an automatic or minimum budget are found elsewhere.
 struct BudgetBytes {
   uint64_t weights = 0;

@@ -53,5 +53,15 @@ TEST(RamBudget, RefusesEverythingElse) {
   }
 }
 
+TEST(GpuBudget, Parses) {
+  EXPECT_EQ(parse_gpu_budget("auto")->kind, GpuBudget::Kind::automatic);
+  EXPECT_EQ(parse_gpu_budget("0")->kind, GpuBudget::Kind::none);
+  EXPECT_EQ(parse_gpu_budget("8G")->kind, GpuBudget::Kind::bytes);
+  EXPECT_EQ(parse_gpu_budget("8G")->bytes, 8 * kGiB);
+  for (const char* text : {"", "min", "50%", "-1", "8X"}) {
+    EXPECT_EQ(parse_gpu_budget(text).status().code(), StatusCode::invalid_argument) << text;
+  }
+}
+
 }  // namespace
 }  // namespace hypura

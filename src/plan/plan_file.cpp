@@ -118,6 +118,9 @@ SavedPlan saved_plan(const PlanInput& input, const Plan& plan) {
                   .prompt_tps = plan.prediction.prompt_tps.middle,
                   .bottleneck = plan.prediction.bottleneck};
   for (const Shard& shard : index.shards()) saved.model_bytes += shard.bytes;
+  if (plan.gpu.layers > 0) {
+    saved.gpu_budget_bytes = input.gpu_bytes + input.demand.compute_bytes;
+  }
   const TierBytes tiers = tier_bytes(index, plan);
   saved.pinned_bytes = tiers.ram;
   saved.streamed_bytes = tiers.drive;
@@ -143,6 +146,7 @@ std::string to_json(const SavedPlan& plan) {
                        {"pin_bytes_max", plan.choice.pin_bytes_max},
                        {"pool_bytes_max", plan.choice.pool_bytes_max},
                        {"ring_slots", plan.choice.ring_slots},
+                       {"gpu_budget_bytes", plan.gpu_budget_bytes},
                        {"threads", plan.threads.token},
                        {"threads_batch", plan.threads.batch},
                        {"kv_type_k", plan.kv_type_k},
@@ -186,6 +190,7 @@ Result<SavedPlan> parse_plan(std::string_view text) {
                             .pool_bytes_max =
                                 decisions.integer_or<uint64_t>("pool_bytes_max", UINT64_MAX),
                             .ring_slots = decisions.integer<uint32_t>("ring_slots")},
+                 .gpu_budget_bytes = decisions.integer_or<uint64_t>("gpu_budget_bytes", 0),
                  .threads = {.token = decisions.integer_or<uint16_t>("threads", 0),
                              .batch = decisions.integer_or<uint16_t>("threads_batch", 0)},
                  .kv_type_k = decisions.text_or("kv_type_k", "f16"),
@@ -211,6 +216,7 @@ Result<SavedPlan> parse_plan(std::string_view text) {
   constexpr uint32_t kDraftDepthMax = 1 << 10;
   if (plan.budget_bytes == 0 || plan.budget_bytes > kBytesMax)
     return invalid("its budget is absurd");
+  if (plan.gpu_budget_bytes > kBytesMax) return invalid("its GPU budget is absurd");
   if (plan.context == 0 || plan.context > kContextMax) return invalid("its context is absurd");
   if (plan.micro_batch == 0 || plan.micro_batch > kContextMax) {
     return invalid("its micro-batch is absurd");
@@ -258,6 +264,8 @@ std::vector<std::string> differences(const SavedPlan& before, const SavedPlan& a
   compare("model metadata", before.model_metadata, after.model_metadata);
   compare("machine", before.machine, after.machine);
   compare("budget", format_bytes(before.budget_bytes), format_bytes(after.budget_bytes));
+  compare("GPU budget", format_bytes(before.gpu_budget_bytes),
+          format_bytes(after.gpu_budget_bytes));
   compare("mode", to_string(before.mode), to_string(after.mode));
   compare("context", number(before.context), number(after.context));
   compare("micro-batch", number(before.micro_batch), number(after.micro_batch));

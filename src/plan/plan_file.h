@@ -29,6 +29,7 @@ struct SavedPlan {
   uint32_t context = 0;
   uint32_t micro_batch = 0;
   PlanChoice choice;
+  uint64_t gpu_budget_bytes = 0;  // 0: the GPU takes no part
   // Beside what placement decides; plans of before had none of these.
   ThreadCounts threads;  // 0: chosen by who carries it out
   std::string kv_type_k = "f16";

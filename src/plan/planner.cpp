@@ -55,48 +55,29 @@ Speeds speeds_of(const PlanInput& input) {
   return {.drive = 1e9 * drive, .compute = 1e9 * rates.token};
 }
 
-// Dense weights first: every token needs each of their bytes; then experts, tensor by tensor. A
-// look-up stays with the CPU, as llama.cpp keeps it.
-std::vector<bool> choose_gpu(const PlanInput& input) {
-  std::vector<bool> on_gpu;
-  if (input.gpu_bytes == 0) return on_gpu;
-  on_gpu.resize(input.index.tensors().size());
-  uint64_t left = input.gpu_bytes;
-  for (const bool experts : {false, true}) {
-    for (uint32_t i = 0; i < on_gpu.size(); ++i) {
-      const TensorUse& use = input.demand.uses[i];
-      const TensorInfo& tensor = input.index.tensor(TensorId{i});
-      if (!use.mapped || use.experts != experts || (use.rows && !use.matmul)) continue;
-      if (tensor.bytes > left) continue;
-      on_gpu[i] = true;
-      left -= tensor.bytes;
-    }
-  }
-  return on_gpu;
+GpuShare choose_gpu(const PlanInput& input) {
+  return choose_gpu_share(input.index,
+                          {.bytes = input.gpu_bytes, .kv_bytes = input.demand.kv_bytes});
 }
 
-uint64_t bytes_off_gpu(const PlanInput& input, const std::vector<bool>& on_gpu) {
-  uint64_t bytes = 0;
-  for (uint32_t i = 0; i < input.index.tensors().size(); ++i) {
-    if (on_gpu.empty() || !on_gpu[i]) bytes += input.index.tensor(TensorId{i}).bytes;
-  }
-  return bytes;
+// Of RAM.
+uint64_t fixed_bytes(const PlanInput& input, const GpuShare& gpu) {
+  return input.demand.fixed_bytes - std::min(input.demand.fixed_bytes, gpu.kv_bytes);
 }
 
-PlacementInput placement(const PlanInput& input, const std::vector<bool>& on_gpu,
-                         const PlanChoice& choice) {
+PlacementInput placement(const PlanInput& input, const GpuShare& gpu, const PlanChoice& choice) {
+  const uint64_t fixed = fixed_bytes(input, gpu);
   PlacementInput result{.uses = input.demand.uses,
-                        .weight_budget = input.budget_bytes > input.demand.fixed_bytes
-                                             ? input.budget_bytes - input.demand.fixed_bytes
-                                             : 0,
+                        .weight_budget =
+                            input.budget_bytes > fixed ? input.budget_bytes - fixed : 0,
                         .experts_used = static_cast<uint32_t>(input.index.info().expert_used_count),
                         .rows_per_graph = input.demand.rows_per_graph,
                         .speeds = speeds_of(input),
                         .pin_bytes_max = choice.pin_bytes_max,
                         .pool_bytes_max = choice.pool_bytes_max,
                         .ring_slots = choice.ring_slots};
-  for (size_t i = 0; i < on_gpu.size(); ++i) {
-    if (on_gpu[i]) result.uses[i].mapped = false;
+  for (size_t i = 0; i < gpu.on_gpu.size(); ++i) {
+    if (gpu.on_gpu[i]) result.uses[i].mapped = false;
   }
   return result;
 }
@@ -171,20 +152,20 @@ std::vector<PlanChoice> choices(const Layout& layout) {
 
 Status stream(const PlanInput& input, Plan& plan) {
   const PlanChoice first = input.choice.value_or(PlanChoice{});
-  PlacementInput where = placement(input, plan.on_gpu, first);
+  PlacementInput where = placement(input, plan.gpu, first);
   const uint64_t minimum = minimum_weight_budget(input.index, where);
   if (minimum > where.weight_budget) return does_not_fit(input, minimum);
   Result<Layout> layout = place_as(input, where);
   if (!layout.ok()) return layout.status();
   if (Status status = check_choice(first, *layout); !status.ok()) return status;
   plan.choice = first;
-  plan.prediction = predict_with(input, &*layout, plan.on_gpu);
+  plan.prediction = predict_with(input, &*layout, plan.gpu.on_gpu);
   plan.layout = *std::move(layout);
   if (!input.choice.has_value()) {
     for (const PlanChoice& choice : choices(*plan.layout)) {
-      Result<Layout> other = place_as(input, placement(input, plan.on_gpu, choice));
+      Result<Layout> other = place_as(input, placement(input, plan.gpu, choice));
       if (!other.ok()) continue;
-      Prediction prediction = predict_with(input, &*other, plan.on_gpu);
+      Prediction prediction = predict_with(input, &*other, plan.gpu.on_gpu);
       // A hundredth better, not less: within that the model cannot tell plans apart.
       if (prediction.token.token_seconds > 0.99 * plan.prediction.token.token_seconds) continue;
       plan.choice = choice;
@@ -199,13 +180,13 @@ Status stream(const PlanInput& input, Plan& plan) {
 }  // namespace
 
 Result<Plan> make_plan(const PlanInput& input) {
-  Plan plan{.budget_bytes = input.budget_bytes, .on_gpu = choose_gpu(input)};
-  const uint64_t weights = bytes_off_gpu(input, plan.on_gpu);
+  Plan plan{.budget_bytes = input.budget_bytes, .gpu = choose_gpu(input)};
+  const uint64_t weights = input.index.info().weight_bytes - plan.gpu.weight_bytes;
   const bool asked = streams(input.mode);
-  const bool fits = weights + input.demand.fixed_bytes <= input.budget_bytes;
+  const bool fits = weights + fixed_bytes(input, plan.gpu) <= input.budget_bytes;
   if (!asked && (fits || page_cache_holds(input))) {
     plan.mode = fits ? Mode::resident : Mode::mapped;
-    plan.prediction = predict_with(input, nullptr, plan.on_gpu);
+    plan.prediction = predict_with(input, nullptr, plan.gpu.on_gpu);
     return plan;
   }
   if (input.mode == Mode::resident) return does_not_fit(input, weights);
@@ -232,12 +213,13 @@ Status check_choice(const PlanChoice& choice, const Layout& layout) {
 }
 
 uint64_t least_budget(const PlanInput& input) {
-  return input.demand.fixed_bytes +
-         minimum_weight_budget(input.index, placement(input, choose_gpu(input), {}));
+  const GpuShare gpu = choose_gpu(input);
+  return fixed_bytes(input, gpu) + minimum_weight_budget(input.index, placement(input, gpu, {}));
 }
 
-Prediction predict_layout(const PlanInput& input, const Layout* layout) {
-  return predict_with(input, layout, {});
+Prediction predict_layout(const PlanInput& input, const Layout* layout,
+                          const std::vector<bool>& on_gpu) {
+  return predict_with(input, layout, on_gpu);
 }
 
 uint64_t automatic_budget(const MachineProfile& machine, uint64_t process_base_bytes) {
@@ -255,19 +237,40 @@ uint64_t automatic_budget(const MachineProfile& machine, uint64_t process_base_b
   return bytes;
 }
 
-uint64_t gpu_weight_bytes(const MachineProfile& machine, const ModelDemand& demand) {
-  if (machine.gpus.empty() || machine.gpus.front().unified) return 0;
+Result<uint64_t> gpu_bytes(const MachineProfile& machine, const GpuBudget& budget,
+                           const ModelDemand& demand) {
+  const auto beside_activations = [&](uint64_t bytes) {
+    return bytes - std::min(bytes, demand.compute_bytes);
+  };
+  const bool asked = budget.kind == GpuBudget::Kind::bytes;
+  if (budget.kind == GpuBudget::Kind::none) return uint64_t{0};
+  if (machine.gpus.empty() || machine.gpus.front().unified) {
+    if (!asked) return uint64_t{0};
+    return Status(StatusCode::does_not_fit,
+                  fmt::format("--gpu-budget {}: this machine has no GPU with memory of its own",
+                              format_bytes(budget.bytes)))
+        .suggest("--gpu-budget 0, or another --machine");
+  }
   const GpuProfile& gpu = machine.gpus.front();
   const uint64_t all = gpu.working_set_bytes > 0 ? gpu.working_set_bytes : gpu.total_bytes;
-  const uint64_t taken = kGpuRuntimeBytes + demand.kv_bytes + demand.compute_bytes;
-  return all > taken ? all - taken : 0;
+  const uint64_t free = all - std::min(all, kGpuRuntimeBytes);
+  if (!asked) return beside_activations(free);
+  if (budget.bytes > free) {
+    return Status(StatusCode::does_not_fit,
+                  fmt::format("--gpu-budget {}: the GPU has {} to give",
+                              format_bytes(budget.bytes), format_bytes(free)))
+        .because(fmt::format("{} less {} for its driver and libraries", format_bytes(all),
+                             format_bytes(kGpuRuntimeBytes)))
+        .suggest("--gpu-budget auto, or a smaller one");
+  }
+  return beside_activations(budget.bytes);
 }
 
 TierBytes tier_bytes(const ModelIndex& index, const Plan& plan) {
   TierBytes bytes;
   for (uint32_t i = 0; i < index.tensors().size(); ++i) {
     const uint64_t own = index.tensor(TensorId{i}).bytes;
-    const bool gpu = !plan.on_gpu.empty() && plan.on_gpu[i];
+    const bool gpu = !plan.gpu.on_gpu.empty() && plan.gpu.on_gpu[i];
     const Home home = plan.layout.has_value() ? plan.layout->homes[i].home : Home::pinned;
     if (gpu) {
       bytes.gpu += own;

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "base/status.h"
+#include "plan/budget.h"
 #include "plan/cost_model.h"
+#include "plan/gpu_share.h"
 #include "plan/mode.h"
 
 namespace hypura {
@@ -47,7 +49,7 @@ struct PlanInput {
   // The page cache may hold the file where an automatic budget is just too small: bytes that the
   // machine has available; 0: it may not.
   uint64_t available_bytes = 0;
-  uint64_t gpu_bytes = 0;  // of gpus[0] for weights; 0: the GPU takes no part
+  uint64_t gpu_bytes = 0;  // of gpus[0] for weights and KV; 0: the GPU takes no part
   Workload work;           // kv_bytes_per_token, experts_used and micro_batch are filled in
   std::optional<PlanChoice> choice;  // made before: only carried out
 };
@@ -56,7 +58,7 @@ struct Plan {
   Mode mode = Mode::resident;
   uint64_t budget_bytes = 0;
   std::optional<Layout> layout;  // where something streams
-  std::vector<bool> on_gpu;      // by tensor; empty: none
+  GpuShare gpu;
   PlanChoice choice;
   Prediction prediction;
 };
@@ -74,14 +76,17 @@ Status check_choice(const PlanChoice& choice, const Layout& layout);
 // The least budget that make_plan() accepts.
 uint64_t least_budget(const PlanInput& input);
 
-// The prediction of a layout that exists.
-Prediction predict_layout(const PlanInput& input, const Layout* layout);
+// The prediction of a layout that exists, and of what lies on a GPU, by tensor.
+Prediction predict_layout(const PlanInput& input, const Layout* layout,
+                          const std::vector<bool>& on_gpu);
 
 // Bytes of a machine's RAM that `auto` gives to a model there: what an idle system leaves, less a
 // twentieth; of unified memory at most what its GPU may use.
 uint64_t automatic_budget(const MachineProfile& machine, uint64_t process_base_bytes);
-// Of its discrete GPU for weights; 0 if there is none.
-uint64_t gpu_weight_bytes(const MachineProfile& machine, const ModelDemand& demand);
+// Of its discrete GPU for weights and KV, beside activations. Error: does_not_fit, where a GPU was
+// asked for and there is none, or a smaller one.
+Result<uint64_t> gpu_bytes(const MachineProfile& machine, const GpuBudget& budget,
+                           const ModelDemand& demand);
 
 // How a tensor's bytes are spread over tiers.
 struct TierBytes {

@@ -276,8 +276,8 @@ TEST(Planner, AGpuTakesDenseWeightsFirst) {
   input.gpu_bytes = 996 * kKiB;  // 896 of dense weights; the smallest expert tensor has 128
   const Result<Plan> plan = make_plan(input);
   ASSERT_TRUE(plan.ok());
-  for (uint32_t i = 0; i < plan->on_gpu.size(); ++i) {
-    EXPECT_EQ(plan->on_gpu[i], model.uses()[i].matmul) << model.index().tensor(TensorId{i}).name;
+  for (uint32_t i = 0; i < plan->gpu.on_gpu.size(); ++i) {
+    EXPECT_EQ(plan->gpu.on_gpu[i], model.uses()[i].matmul) << model.index().tensor(TensorId{i}).name;
   }
   EXPECT_GT(plan->prediction.token.gpu_seconds, 0);
 }

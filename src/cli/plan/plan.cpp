@@ -230,11 +230,13 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   // All that were profiled.
   if (!here) measured->demand.threads = measured->demand.threads_batch = 0;
 
+  const Result<uint64_t> gpu = gpu_bytes(*machine, engine.gpu_budget, measured->demand);
+  if (!gpu.ok()) return gpu.status();
   PlanInput input{.index = measured->index,
                   .demand = measured->demand,
                   .machine = *machine,
                   .mode = options.engine.mode,
-                  .gpu_bytes = here ? 0 : gpu_weight_bytes(*machine, measured->demand),
+                  .gpu_bytes = *gpu,
                   .work = {.prefetch = options.engine.prefetch != PrefetchMode::off}};
   input.budget_bytes = budget_of(options, *measured, here, input);
   if (here && !options.engine.ram_budget.is_explicit()) {

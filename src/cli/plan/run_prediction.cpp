@@ -33,11 +33,11 @@ std::optional<RunPrediction> predict_run(const Engine& engine, const std::vector
                                .prompt_tokens = std::max(1u, prompt_tokens),
                                .cold_tokens = answer_tokens,
                                .cold_tokens_before = prompt_tokens}},
-                     engine.layout());
+                     engine.layout(), plan.gpu.on_gpu);
   const bool streaming = engine.layout() != nullptr;
   const uint64_t memory_bytes = streaming && plan.budget_bytes > plan.fixed_bytes
                                     ? plan.budget_bytes - plan.fixed_bytes
-                                    : plan.weight_bytes;
+                                    : plan.ram_weight_bytes();
   const Bound bound = bound_of({.bytes = token_bytes(engine.index()),
                                 .memory_bytes = memory_bytes,
                                 .drive_gbps = machine->drive.sequential_gbps,

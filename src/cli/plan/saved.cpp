@@ -22,6 +22,7 @@ Status check_options(const RunOptions& run) {
   const EngineOptions& options = run.engine;
   const char* other = nullptr;
   if (options.ram_budget.is_explicit()) other = "--ram-budget";
+  if (options.gpu_budget.kind != GpuBudget::Kind::automatic) other = "--gpu-budget";
   if (options.mode != Mode::automatic) other = "--mode";
   if (options.params.n_ctx != 0) other = "--ctx";
   if (options.params.n_ubatch != common_params().n_ubatch) other = "-ub";
@@ -109,6 +110,9 @@ Status carry_out(const std::string& path, RunOptions& run) {
   options.params.n_ctx = static_cast<int32_t>(plan->context);
   options.params.n_ubatch = static_cast<int32_t>(plan->micro_batch);
   if (Status status = take_kv_types(*plan, options.params); !status.ok()) return status;
+  options.gpu_budget = {.kind = plan->gpu_budget_bytes > 0 ? GpuBudget::Kind::bytes
+                                                           : GpuBudget::Kind::none,
+                        .bytes = plan->gpu_budget_bytes};
   options.draft = draft_of(*plan);
   options.fast_prompt = plan->fast_prompt;
   const std::optional<MachineProfile> here = known_machine(options.model_path);

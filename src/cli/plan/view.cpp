@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // The machine's GPU computes, if it is there and takes part.
-bool uses_gpu(const PlanView& view) { return !view.plan.on_gpu.empty(); }
+bool uses_gpu(const PlanView& view) { return !view.plan.gpu.on_gpu.empty(); }
 bool unified(const PlanView& view) {
   const std::vector<GpuProfile>& gpus = view.input.machine.gpus;
   return !gpus.empty() && gpus.front().unified;
@@ -60,7 +60,9 @@ std::string kv_types_text(const common_params& params) {
 std::string home_text(const PlanView& view, uint32_t id) {
   const Plan& plan = view.plan;
   const TensorInfo& tensor = view.input.index.tensor(TensorId{id});
-  if (!plan.on_gpu.empty() && plan.on_gpu[id]) return "GPU: dense weights first, in their order";
+  if (!plan.gpu.on_gpu.empty() && plan.gpu.on_gpu[id]) {
+    return "GPU: layers without their FFN first, then FFNs and experts layer by layer";
+  }
   if (!plan.layout.has_value()) return "RAM: everything fits";
   const TensorHome& home = plan.layout->homes[id];
   switch (home.home) {
@@ -162,7 +164,7 @@ bool drafts(const PlanView& view) {
 std::string explain_tier(const PlanView& view, const std::string& tier) {
   std::map<std::string, std::pair<uint64_t, uint64_t>> roles;
   for (uint32_t i = 0; i < view.input.index.tensors().size(); ++i) {
-    const bool gpu = !view.plan.on_gpu.empty() && view.plan.on_gpu[i];
+    const bool gpu = !view.plan.gpu.on_gpu.empty() && view.plan.gpu.on_gpu[i];
     const Home home = view.plan.layout.has_value() ? view.plan.layout->homes[i].home : Home::pinned;
     const bool ram = home == Home::pinned || home == Home::repacked;
     const std::string own = gpu ? "gpu" : home == Home::unused ? "" : ram ? "ram" : "nvme";
@@ -216,7 +218,10 @@ std::string plan_table(const PlanView& view) {
                         100 * share, 1e3 * seconds, what);
   };
   const TierBytes tiers = tier_bytes(view.input.index, plan);
-  if (uses_gpu(view)) row("GPU", tiers.gpu, token.gpu_seconds, "weights in its memory");
+  if (uses_gpu(view)) {
+    row("GPU", tiers.gpu, token.gpu_seconds, "weights in its memory");
+    row("GPU", plan.gpu.kv_bytes, 0, fmt::format("KV cache of {} layers", plan.gpu.layers));
+  }
   row("RAM", tiers.ram, token.ram_seconds,
       streams(plan.mode) ? "weights that stay; computing all that is in RAM or passes through it"
       : unified(view)    ? "all weights, in memory that the GPU shares"
@@ -236,8 +241,10 @@ std::string plan_table(const PlanView& view) {
         "of the weights that stay, repacked for faster prompts: NOT the bits of streaming");
   }
   const ModelDemand& demand = view.input.demand;
-  row("RAM", demand.fixed_bytes - demand.draft_bytes, token.kv_seconds,
-      fmt::format("KV cache {} ({}), activations and buffers", format_bytes(demand.kv_bytes),
+  const uint64_t kv_bytes = demand.kv_bytes - std::min(demand.kv_bytes, plan.gpu.kv_bytes);
+  row("RAM", demand.fixed_bytes - demand.draft_bytes - (demand.kv_bytes - kv_bytes),
+      token.kv_seconds,
+      fmt::format("KV cache {} ({}), activations and buffers", format_bytes(kv_bytes),
                   kv_types_text(view.options.params)));
   if (demand.draft_bytes > 0) {
     row("RAM", demand.draft_bytes, 0, "draft model " + view.options.draft.path);
@@ -285,6 +292,8 @@ std::string plan_json(const PlanView& view) {
                {"fixed_bytes", view.input.demand.fixed_bytes},
                {"kv_bytes", view.input.demand.kv_bytes},
                {"gpu_bytes", tiers.gpu},
+               {"gpu_kv_bytes", plan.gpu.kv_bytes},
+               {"gpu_layers", plan.gpu.layers},
                {"pinned_bytes", tiers.ram},
                {"streamed_bytes", tiers.drive}};
   json["ring_slots"] = plan.layout.has_value() ? plan.layout->ring_slots : 0;

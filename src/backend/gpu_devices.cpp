@@ -1,0 +1,35 @@
+#include "backend/gpu_devices.h"
+
+#include <string_view>
+
+namespace hypura {
+
+bool is_gpu(ggml_backend_dev_t device) {
+  const auto type = ggml_backend_dev_type(device);  // the function hides the name of its type
+  return type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;
+}
+
+bool is_unified(ggml_backend_dev_t device) {
+  // Metal reports its GPUs as discrete.
+  const std::string_view backend = ggml_backend_reg_name(ggml_backend_dev_backend_reg(device));
+  return ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_IGPU || backend == "MTL" ||
+         backend == "Metal";
+}
+
+std::vector<GpuDevice> discrete_gpus() {
+  std::vector<GpuDevice> gpus;
+  for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+    ggml_backend_dev_t device = ggml_backend_dev_get(i);
+    if (!is_gpu(device) || is_unified(device)) continue;
+    size_t free = 0;
+    size_t total = 0;
+    ggml_backend_dev_memory(device, &free, &total);
+    gpus.push_back({.device = device,
+                    .name = ggml_backend_dev_description(device),
+                    .free_bytes = free,
+                    .total_bytes = total});
+  }
+  return gpus;
+}
+
+}  // namespace hypura

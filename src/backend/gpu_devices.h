@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ggml-backend.h"
+
+namespace hypura {
+
+// A GPU with memory of its own that ggml was built for and found.
+struct GpuDevice {
+  ggml_backend_dev_t device = nullptr;
+  std::string name;
+  uint64_t free_bytes = 0;
+  uint64_t total_bytes = 0;
+};
+
+// Asks the driver, which may take a second the first time.
+std::vector<GpuDevice> discrete_gpus();
+
+bool is_gpu(ggml_backend_dev_t device);
+// The GPU computes in the machine's RAM.
+bool is_unified(ggml_backend_dev_t device);
+
+}  // namespace hypura

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+
+namespace hypura::golden {
+
+// Registers a GPU that the CPU plays: a device of that type with memory of its own, which no other
+// device may touch, and the CPU's kernels. Once per process, in front of loading anything.
+// `free_bytes` is what it says to have, `real_bytes` what it has: allocations beyond fail.
+void register_host_gpu(uint64_t free_bytes, uint64_t real_bytes);
+
+// Of its memory, now.
+uint64_t host_gpu_bytes();
+// Graphs that it has computed.
+uint64_t host_gpu_graphs();
+
+}  // namespace hypura::golden
