@@ -45,7 +45,7 @@ bench-prediction: build    ## predicted and actual speeds of 16 cells (writes 15
 	@tools/build.sh build/release "hypura hypura_make_model"
 	@bench/prediction.py
 
-bench-sweep: build    ## the chosen plans against other ones, in real runs (writes 11 GB to build/models)
+bench-sweep: build    ## the chosen plans against other ones, in real runs (writes 3 GB to build/models)
 	@tools/bootstrap.sh bench
 	@tools/build.sh build/release "hypura hypura_make_model"
 	@bench/sweep.py

@@ -17,10 +17,13 @@ import statistics
 import subprocess
 import sys
 
+sys.dont_write_bytecode = True  # nothing may appear beside the sources
+from prediction import MODELS as SHAPES  # noqa: E402
+
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MAKE = os.path.join(REPO, "build/release/bench/hypura_make_model")
 HYPURA = os.path.join(REPO, "build/release/src/cli/hypura")
-MODELS = {"dense-3g": 12, "moe-7g": 32}  # tokens to decode
+MODELS = {"dense-q8": 16, "moe-q5": 64}  # of bench/prediction.py; tokens to decode
 SENTENCES = 4  # of the prompt in front of them, about 16 tokens each
 BAR = 1.05
 PAIRS_MIN = 5  # fewer judge nothing
@@ -101,7 +104,7 @@ def main():
     parser.add_argument("--budget", default="40%")
     parser.add_argument("--models", default=",".join(MODELS), help="names, with commas between them")
     parser.add_argument("--only", default="", help="variants whose names begin so")
-    parser.add_argument("--tokens", type=int, default=0, help="to decode (default: 12 or 32)")
+    parser.add_argument("--tokens", type=int, default=0, help="to decode (default: 16 or 64)")
     parser.add_argument("--sentences", type=int, default=70,
                         help="of the prompts that judge micro-batches, about 16 tokens each")
     parser.add_argument("--folder", default=os.path.join(REPO, "build/models"))
@@ -118,7 +121,7 @@ def main():
         options.name = name
         model = os.path.join(options.folder, f"{name}.gguf")
         if not os.path.exists(model):
-            subprocess.run([MAKE, "--preset", name, "--out", model], check=True)
+            subprocess.run([MAKE, *SHAPES[name], "--out", model], check=True)
         chosen = os.path.join(work, f"sweep-{name}.json")
         plan = save_plan(model, options.budget, chosen)
         for variant, changes in variants(plan).items():

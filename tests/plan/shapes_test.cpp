@@ -212,7 +212,7 @@ TEST(Shapes, EveryShippedMachineSaysWhereItsFiguresAreFrom) {
     EXPECT_GT(machine.source.size(), 7u) << machine.name;
     EXPECT_GT(machine.memory.total_bytes, 8 * kGiB);
     PlanInput input = shape.input(machine, 0.5);
-    input.gpu_bytes = gpu_weight_bytes(machine, shape.demand());
+    input.gpu_bytes = *gpu_bytes(machine, {}, shape.demand());
     const Result<Plan> plan = make_plan(input);
     ASSERT_TRUE(plan.ok()) << machine.name;
     const Prediction& prediction = plan->prediction;
