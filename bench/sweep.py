@@ -24,7 +24,7 @@ REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MAKE = os.path.join(REPO, "build/release/bench/hypura_make_model")
 HYPURA = os.path.join(REPO, "build/release/src/cli/hypura")
 MODELS = {"dense-q8": 16, "moe-q5": 64}  # of bench/prediction.py; tokens to decode
-SENTENCES = 4  # of the prompt in front of them, about 16 tokens each
+SENTENCES = 4  # of the prompt in front of them, about 60 tokens each
 BAR = 1.05
 PAIRS_MIN = 5  # fewer judge nothing
 SENTENCE = "The river was wide and the old boat moved slowly under a grey sky. "
@@ -105,8 +105,8 @@ def main():
     parser.add_argument("--models", default=",".join(MODELS), help="names, with commas between them")
     parser.add_argument("--only", default="", help="variants whose names begin so")
     parser.add_argument("--tokens", type=int, default=0, help="to decode (default: 16 or 64)")
-    parser.add_argument("--sentences", type=int, default=70,
-                        help="of the prompts that judge micro-batches, about 16 tokens each")
+    parser.add_argument("--sentences", type=int, default=12,
+                        help="of the prompts that judge micro-batches, about 60 tokens each")
     parser.add_argument("--folder", default=os.path.join(REPO, "build/models"))
     parser.add_argument("--save", default=os.path.join(REPO, "build/bench/sweep.json"))
     options = parser.parse_args()

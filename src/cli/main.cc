@@ -29,6 +29,7 @@ constexpr const char* kHelp =
     "Runs large language models that are bigger than the machine's memory.\n"
     "\n"
     "  hypura run MODEL [-p TEXT | -f FILE | -i] [--ram-budget SIZE|NN%|auto|min]\n"
+    "             [--gpu-budget SIZE|auto|0]\n"
     "  hypura trace MODEL [-p TEXT | -f FILE] -o FILE [--follow]\n"
     "  hypura inspect MODEL [--tensors] [--json] [--save-header FILE]\n"
     "  hypura plan MODEL [--explain mode] [--what-if +16G-ram,7GB/s] [--save FILE] [--json]\n"

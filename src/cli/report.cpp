@@ -345,6 +345,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
       {"type_k", numerics.type_k},
       {"type_v", numerics.type_v},
       {"repack", numerics.repack},
+      {"gpu_weight_bytes", numerics.gpu_weight_bytes},
   };
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -36,7 +36,7 @@ Status Engine::choose_gpu() {
                   fmt::format("--gpu-budget {}: no GPU with memory of its own was found",
                               format_bytes(options_.gpu_budget.bytes)))
         .because("this build knows none, or its driver is not there")
-        .suggest("--gpu-budget 0, or a build with `make GPU=cuda` or `make GPU=vulkan`");
+        .suggest("--gpu-budget 0");
   }
   std::vector<std::string> names;
   uint64_t free_bytes = 0;

@@ -14,6 +14,7 @@ Numerics numerics_of(const Engine& engine) {
       .type_k = ggml_type_name(params.cache_type_k),
       .type_v = ggml_type_name(params.cache_type_v),
       .repack = !params.no_extra_bufts || engine.plan().repacked_bytes > 0,
+      .gpu_weight_bytes = engine.plan().gpu.weight_bytes,
   };
 }
 

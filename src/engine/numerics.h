@@ -19,6 +19,7 @@ struct Numerics {
   std::string type_k;
   std::string type_v;
   bool repack = false;
+  uint64_t gpu_weight_bytes = 0;  // whose kernels are the GPU's
 };
 
 Numerics numerics_of(const Engine& engine);

@@ -26,8 +26,9 @@ struct GpuShareInput {
 // layer as a whole. Look-ups of embeddings stay with the CPU, as llama.cpp keeps them. Pure.
 GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input);
 
-// A regular expression for the names of the tensors of `share`'s layers that stay below, as
-// llama.cpp's tensor overrides take it; empty if there are none.
+// A regular expression for the names of FFNs and experts that stay below, as llama.cpp's tensor
+// overrides take it; empty if there are none. Layers that are not there are no business of it, but
+// may be named.
 std::string names_below(const ModelIndex& index, const GpuShare& share);
 
 }  // namespace hypura

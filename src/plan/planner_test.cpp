@@ -282,6 +282,40 @@ TEST(Planner, AGpuTakesDenseWeightsFirst) {
   EXPECT_GT(plan->prediction.token.gpu_seconds, 0);
 }
 
+TEST(Planner, KvGoesWithItsLayersToTheGpu) {
+  Small model({512, 768, 512}, 4);
+  model.machine().gpus = {{.name = "g", .total_bytes = kGiB, .memory_gbps = 1000}};
+  model.demand().kv_bytes = 3 * kMiB;
+  model.demand().fixed_bytes = 4 * kMiB;
+  PlanInput input = model.input(16 * kMiB);
+  EXPECT_EQ(make_plan(input)->gpu.kv_bytes, 0u);
+  const uint64_t alone = least_budget(input);
+  input.gpu_bytes = 16 * kMiB;
+  EXPECT_EQ(make_plan(input)->gpu.kv_bytes, 3 * kMiB);
+  EXPECT_EQ(make_plan(input)->gpu.layers, 3u);
+  EXPECT_LE(least_budget(input), alone - 3 * kMiB);
+}
+
+TEST(GpuBytes, WhatTheGpuHasLessWhatIsTaken) {
+  const ModelDemand demand{.compute_bytes = 100 * kMiB};
+  const GpuBudget automatic;
+  const GpuBudget none{.kind = GpuBudget::Kind::none};
+  const GpuBudget two{.kind = GpuBudget::Kind::bytes, .bytes = 2 * kGiB};
+  MachineProfile machine;
+  EXPECT_EQ(*gpu_bytes(machine, automatic, demand), 0u);
+  EXPECT_EQ(*gpu_bytes(machine, none, demand), 0u);
+  EXPECT_EQ(gpu_bytes(machine, two, demand).status().code(), StatusCode::does_not_fit);
+  machine.gpus = {{.name = "g", .total_bytes = 4 * kGiB}};
+  EXPECT_EQ(*gpu_bytes(machine, automatic, demand), 4 * kGiB - 512 * kMiB - 100 * kMiB);
+  EXPECT_EQ(*gpu_bytes(machine, none, demand), 0u);
+  EXPECT_EQ(*gpu_bytes(machine, two, demand), 2 * kGiB - 100 * kMiB);
+  machine.gpus.front().working_set_bytes = kGiB;
+  EXPECT_EQ(*gpu_bytes(machine, automatic, demand), kGiB - 512 * kMiB - 100 * kMiB);
+  EXPECT_EQ(gpu_bytes(machine, two, demand).status().code(), StatusCode::does_not_fit);
+  machine.gpus.front().unified = true;
+  EXPECT_EQ(*gpu_bytes(machine, automatic, demand), 0u);
+}
+
 TEST(ExpectedHits, UniformSharedAndSkewed) {
   EXPECT_DOUBLE_EQ(expected_hits(32, 1, 128, 8, 0), 0.25);
   EXPECT_DOUBLE_EQ(expected_hits(128, 1, 128, 8, 0), 1);

@@ -21,6 +21,19 @@ class Budgets(support.TestCase):
                 self.assert_error(outcome, support.USAGE)
                 self.assertIn("--ram-budget", outcome.stderr)
 
+    def test_nonsense_for_a_gpu(self):
+        for budget in ("-1", "NaN", "50%", "12Q", "min", "", "99999999999G"):
+            with self.subTest(budget=budget):
+                outcome = self.run_with("--gpu-budget", budget)
+                self.assert_error(outcome, support.USAGE)
+                self.assertIn("--gpu-budget", outcome.stderr)
+
+    def test_a_gpu_that_is_not_there(self):
+        outcome = self.run_with("--gpu-budget", "8G")
+        self.assert_error(outcome, support.DOES_NOT_FIT)
+        self.assertIn("--gpu-budget 8.0 GiB: no GPU with memory of its own was found", outcome.stderr)
+        self.assertEqual(self.run_with("--gpu-budget", "0").returncode, 0)
+
     def test_below_the_minimum(self):
         for budget in ("1", "10M", "1%"):
             with self.subTest(budget=budget):

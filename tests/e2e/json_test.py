@@ -15,7 +15,8 @@ KEYS = {
 NULLABLE = ["expert_hit_rate", "io_roofline_gbps", "io_efficiency", "bound_seconds",
             "predicted_decode_tps"]
 NUMERICS = {"threads": int, "threads_batch": int, "batch": int, "micro_batch": int, "context": int,
-            "flash_attention": bool, "type_k": str, "type_v": str, "repack": bool}
+            "flash_attention": bool, "type_k": str, "type_v": str, "repack": bool,
+            "gpu_weight_bytes": int}
 
 
 class Json(support.TestCase):
@@ -30,6 +31,7 @@ class Json(support.TestCase):
                 for key in NULLABLE:
                     self.assertIsInstance(answer[key], (int, float, type(None)), key)
                 self.assertIs(type(answer["budgets"]["repacked_bytes"]), int)
+                self.assertIsNone(answer["gpu"], "there is none")
                 for key, kind in NUMERICS.items():
                     self.assertIs(type(answer["numerics"][key]), kind, key)
 

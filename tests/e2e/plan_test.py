@@ -336,6 +336,19 @@ class Plan(support.TestCase):
                              "--json").json()
             self.assertIn(plan["fit"], ("fast", "usable", "slow"))
 
+    def test_a_gpu_takes_layers_before_their_experts(self):
+        words = ("--machine", "pc-rtx4090-64gb-gen4", "--ctx", 1024, "-ub", 32)
+        of = {budget: self.done("estimate", support.MODEL, *words, "--gpu-budget", budget, "--json").json()
+              for budget in ("auto", "0", "24M")}
+        self.assertEqual(of["0"]["gpu_bytes"], 0)
+        self.assertGreater(of["auto"]["gpu_bytes"], 0.8 * of["auto"]["weight_bytes"])
+        self.assertEqual(of["24M"]["gpu_layers"], of["auto"]["gpu_layers"])
+        self.assertLess(of["24M"]["gpu_bytes"], of["auto"]["gpu_bytes"])
+        table = self.done("estimate", support.MODEL, *words, "--gpu-budget", "24M").stdout
+        self.assertRegex(table, r"GPU +[\d.]+ MiB .* KV cache of \d+ layers")
+        self.refused(support.DOES_NOT_FIT, "--gpu-budget 40.0 GiB: the GPU has", "estimate",
+                     support.MODEL, *words, "--gpu-budget", "40G")
+
     def test_what_cannot_be_planned_is_refused(self):
         for words, fragment in ((("-p", "x"), "generates nothing"),
                                 (("--kv-type", "auto", "-ctk", "q8_0"), "exclude each other"),

@@ -200,6 +200,8 @@ BenchArm BenchRunner::make_arm(const std::string& name) const {
   if (name == kHypuraArm && options_.fast_prompt) add({"--fast-prompt"});
   if (name == kHypuraArm && !options_.draft.empty()) add({"--draft", options_.draft});
   if (name != kHypuraArm && !arm.stock) add({"--mode", "resident", "--exact"});
+  // What a GPU holds is in no bound yet.
+  if (!arm.stock) add({"--gpu-budget", "0"});
   return arm;
 }
 

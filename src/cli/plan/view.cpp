@@ -244,8 +244,10 @@ std::string plan_table(const PlanView& view) {
   const uint64_t kv_bytes = demand.kv_bytes - std::min(demand.kv_bytes, plan.gpu.kv_bytes);
   row("RAM", demand.fixed_bytes - demand.draft_bytes - (demand.kv_bytes - kv_bytes),
       token.kv_seconds,
-      fmt::format("KV cache {} ({}), activations and buffers", format_bytes(kv_bytes),
-                  kv_types_text(view.options.params)));
+      kv_bytes == 0 && plan.gpu.kv_bytes > 0
+          ? std::string("activations and buffers")
+          : fmt::format("KV cache {} ({}), activations and buffers", format_bytes(kv_bytes),
+                        kv_types_text(view.options.params)));
   if (demand.draft_bytes > 0) {
     row("RAM", demand.draft_bytes, 0, "draft model " + view.options.draft.path);
   }
