@@ -298,6 +298,7 @@ Status Engine::place_weights() {
   const GraphDemand& demand = streamed_model_->demand();
   PlacementInput input{
       .uses = streamed_model_->uses(),
+      .elastic = !options_.ram_budget.is_explicit(),
       .experts_used = static_cast<uint32_t>(index_->info().expert_used_count),
       .rows_per_graph = demand.rows_per_graph,
   };

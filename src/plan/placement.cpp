@@ -24,7 +24,10 @@ constexpr uint64_t kPiecesPerModel = 64;
 // Shares of the dense weights that are tried: steps of 0.1 %.
 constexpr uint32_t kShares = 1024;
 constexpr uint32_t kRingSlotsMin = 3;
-constexpr uint64_t kRingShare = 4;  // of the weight budget, at most
+// Of the weight budget, at most. Where that follows the machine's memory the ring cannot: it must leave
+// most of it to what can be given back.
+constexpr uint64_t kRingShare = 4;
+constexpr uint64_t kElasticRingShare = 8;
 constexpr uint32_t kRowSlotsMin = 64;
 constexpr uint32_t kRowSlotsMax = 512;
 // Bookkeeping per cached slice and per slot.
@@ -216,7 +219,8 @@ void Placer::add_row_cache(TensorHome& home, const TensorInfo& tensor) const {
 // A ring deep enough to read ahead of compute comes before pinned weights, within reason.
 void Placer::widen_ring(Layout& layout, uint64_t stretch_bytes) const {
   if (layout.ring_bytes == 0) return;
-  const uint64_t reasonable_bytes = (input_.weight_budget + input_.elsewhere_bytes) / kRingShare;
+  const uint64_t reasonable_bytes = (input_.weight_budget + input_.elsewhere_bytes) /
+                                    (input_.elastic ? kElasticRingShare : kRingShare);
   const uint32_t wanted =
       input_.ring_slots > 0
           ? input_.ring_slots

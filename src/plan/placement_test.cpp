@@ -442,6 +442,22 @@ TEST(Placement, MoreBudgetNeverPinsLess) {
   }
 }
 
+// The ring cannot be given back.
+TEST(Placement, ABudgetThatMayShrinkHasASmallerRing) {
+  Case model(16, 0, 0);
+  for (int i = 0; i < 16; ++i) model.add_block("blk." + std::to_string(i) + ".");
+  model.build();
+  const uint64_t budget = model.minimum() + model.index().info().weight_bytes / 2;
+  const Result<Layout> fixed = model.place_in(budget);
+  model.input().elastic = true;
+  const Result<Layout> elastic = model.place_in(budget);
+  ASSERT_TRUE(fixed.ok() && elastic.ok());
+  EXPECT_GT(fixed->ring_bytes, budget / 8);
+  EXPECT_LE(fixed->ring_bytes, budget / 4);
+  EXPECT_LE(elastic->ring_bytes, budget / 8);
+  EXPECT_GT(elastic->pinned_bytes, fixed->pinned_bytes);
+}
+
 TEST(Placement, RingFollowsTheDriveAndTheStretchesBetweenStreamedWeights) {
   Case model(64, 0, 0);
   dense(model, 64);

@@ -70,6 +70,7 @@ PlacementInput placement(const PlanInput& input, const GpuShare& gpu, const Plan
   PlacementInput result{.uses = input.demand.uses,
                         .weight_budget =
                             input.budget_bytes > fixed ? input.budget_bytes - fixed : 0,
+                        .elastic = input.elastic,
                         .experts_used = static_cast<uint32_t>(input.index.info().expert_used_count),
                         .rows_per_graph = input.demand.rows_per_graph,
                         .speeds = speeds_of(input),
@@ -203,7 +204,8 @@ Status check_choice(const PlanChoice& choice, const Layout& layout) {
   if (layout.ring_bytes > 0 && layout.ring_slots < choice.ring_slots) {
     return refuse(fmt::format("its ring has {} slots of {}", choice.ring_slots,
                               format_bytes(layout.ring_slot_bytes)),
-                  fmt::format("{} fit, in a quarter of what weights have", layout.ring_slots));
+                  fmt::format("{} fit, in the part of what weights have that a ring gets",
+                              layout.ring_slots));
   }
   if (!layout.pools.empty() && layout.pool_bytes > choice.pool_bytes_max) {
     return refuse(fmt::format("its experts have {}", format_bytes(choice.pool_bytes_max)),

@@ -45,6 +45,7 @@ struct PlanInput {
   const ModelDemand& demand;
   const MachineProfile& machine;
   uint64_t budget_bytes = 0;
+  bool elastic = false;  // the budget follows the machine's memory
   Mode mode = Mode::automatic;
   // The page cache may hold the file where an automatic budget is just too small: bytes that the
   // machine has available; 0: it may not.

@@ -140,6 +140,7 @@ Status what_if(const PlanView& view, const std::string& text, std::string& answe
                           .demand = input.demand,
                           .machine = machine,
                           .budget_bytes = budget,
+                          .elastic = input.elastic,
                           .mode = input.mode,
                           .gpu_bytes = input.gpu_bytes,
                           .work = input.work};
@@ -235,6 +236,7 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   PlanInput input{.index = measured->index,
                   .demand = measured->demand,
                   .machine = *machine,
+                  .elastic = !options.engine.ram_budget.is_explicit(),
                   .mode = options.engine.mode,
                   .gpu_bytes = *gpu,
                   .work = {.prefetch = options.engine.prefetch != PrefetchMode::off}};
