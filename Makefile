@@ -1,17 +1,20 @@
 # Two commands do everything on a fresh Debian 12: `make demo` and `make test`.
 # HYPURA_LLAMA_DIR=DIR uses a checkout of llama.cpp v0.5.0 in place of the fetched one.
+# GPU=cuda or GPU=vulkan builds build/hypura for one, in folders of its own; all else stays CPU.
+GPU ?= none
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
 SOAK_MINUTES ?= 60
-export JOBS HYPURA_CACHE HYPURA_LLAMA_DIR
+export JOBS HYPURA_CACHE HYPURA_LLAMA_DIR HYPURA_CUDA_ARCHITECTURES
+release := release$(patsubst %,-%,$(filter-out none,$(GPU)))
 
 .DEFAULT_GOAL := build
-.PHONY: build plugin demo test cross soak bench bench-headline bench-matrix bench-prediction bench-sweep models fuzz clean help
+.PHONY: build plugin demo test cross soak bench bench-headline bench-matrix bench-prediction bench-sweep bench-gpu models fuzz clean help
 
-build:    ## build/hypura
-	@tools/bootstrap.sh build
-	@tools/build.sh build/release hypura
-	@ln -sfn release/src/cli/hypura build/hypura
+build:    ## build/hypura, for the CPU or with GPU=cuda or GPU=vulkan
+	@tools/bootstrap.sh build $(GPU)
+	@tools/build.sh build/$(release) hypura $$(tools/bootstrap.sh paths $(GPU))
+	@ln -sfn $(release)/src/cli/hypura build/hypura
 
 plugin: build    ## the plug-in for llama.cpp's own programs: build/libggml-hypura.so
 	@tools/bootstrap.sh plugin
@@ -49,6 +52,9 @@ bench-sweep: build    ## the chosen plans against other ones, in real runs (writ
 	@tools/bootstrap.sh bench
 	@tools/build.sh build/release "hypura hypura_make_model"
 	@bench/sweep.py
+
+bench-gpu:    ## hypura with a GPU (GPU=cuda unless named) against llama.cpp with the same (root; up to 44 GB in build/models)
+	@GPU=$(patsubst none,cuda,$(GPU)) bench/gpu.sh
 
 models:    ## fetch SmolLM2-135M-Instruct into the cache
 	@tools/fetch_smollm2.sh

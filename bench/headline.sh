@@ -9,18 +9,15 @@ cd "$(dirname "$0")/.."
 samples=${1:-3}
 shift $(($# > 0))
 
-tools/bootstrap.sh bench
-tools/build.sh build/release "hypura hypura_make_model"
-bin=$(tools/bootstrap.sh paths | sed "s/.*-DHYPURA_LLAMA_BUILD=\([^ ]*\).*/\1/")/bin
-stamp=$(date +%Y%m%d-%H%M%S)
-make_model=build/release/bench/hypura_make_model
+. bench/common.sh
+build_programs
 spare_bytes=$((2 << 30)) # the vocabulary, results, and a disk that is not full
 read -ra models <<<"${MODELS:-qwen2-14b qwen3-30b mixtral-8x7b llama-70b}"
 
 # need_room MODEL: ends here if the disk has no room for it.
 need_room() {
   local bytes needed free
-  bytes=$("$make_model" --preset "$1" --size)
+  bytes=$("$release/bench/hypura_make_model" --preset "$1" --size)
   needed=$((bytes + spare_bytes))
   free=$(df --output=avail -B1 build/models | tail -n 1)
   if ((free >= needed)); then return; fi
@@ -30,25 +27,22 @@ need_room() {
 }
 
 written=
-remove_written() { [ -z "$written" ] || rm -f "$written"; }
+remove_written() { [ -z "$written" ] || rm -f "$written" "$written.part"; }
 trap remove_written EXIT
 
-mkdir -p build/models build/bench
 for model in "${models[@]}"; do
   file=build/models/$model.gguf
   if [ ! -f "$file" ]; then
     need_room "$model"
-    written=$file.part
-    "$make_model" --preset "$model" --out "$written"
-    mv "$written" "$file"
     written=$file
+    make_model "$model"
     if [ "${KEEP:-}" = 1 ]; then written=; fi
   fi
   for share in 40 25; do
     result=build/bench/$model-$share-$stamp
-    build/release/src/cli/hypura bench "$file" --ram-budget "$share%" --samples "$samples" \
+    "$release/src/cli/hypura" bench "$file" --ram-budget "$share%" --samples "$samples" \
       --warmup 0 -n 8 --n-slow 2 --timeout 1800 --arms hypura,mmap \
-      --stock "$bin/llama-completion" --save "$result.json" "$@" | tee "$result.md"
+      --stock "$llama_bin/llama-completion" --save "$result.json" "$@" | tee "$result.md"
   done
   remove_written
   written=

@@ -1,13 +1,13 @@
-// hypura_load_cost MODEL [BUDGET]: what a streamed load costs beyond llama.cpp's vocabulary-only load of the
-// same file, pinned weights excepted. Ten loads of each, interleaved, warm; prints medians.
+// hypura_load_cost MODEL [BUDGET]: what a streamed load costs beyond llama.cpp's vocabulary-only
+// load of the same file, pinned weights excepted. Medians of ten loads of each, interleaved, warm.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <vector>
 
+#include "base/clock.h"
 #include "engine/engine.h"
 #include "engine/llama_log.h"
 
@@ -16,9 +16,9 @@ namespace {
 constexpr int kLoads = 10;
 
 double seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
+  const double start = hypura::now_seconds();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return hypura::now_seconds() - start;
 }
 
 double median(std::vector<double> values) {
@@ -62,7 +62,8 @@ int main(int argc, char** argv) {
     const hypura::ResidencyStats stats = engine->stats().residency;
     beside_pinned_bytes = stats.bytes_read - stats.pinned_bytes_read;
   }
-  fmt::print("vocabulary only {:.3f} s, streamed {:.3f} s, beyond {:.3f} s; read beside pinned {} B\n",
+  fmt::print("vocabulary only {:.3f} s, streamed {:.3f} s, beyond {:.3f} s; "
+             "read beside pinned {} B\n",
              median(vocabulary_seconds), median(streamed_seconds),
              median(streamed_seconds) - median(vocabulary_seconds), beside_pinned_bytes);
   return 0;

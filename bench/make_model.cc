@@ -6,11 +6,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "model_file.h"
 
@@ -150,13 +150,13 @@ Status run(Options& options) {
     if (!status.ok()) return status;
   }
 
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = now_seconds();
   const auto paths = write_model(shape, options.weights, options.file);
   if (!paths.ok()) return paths.status();
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  const double seconds = now_seconds() - begin;
   for (const std::string& path : *paths) fmt::print("{}\n", path);
   fmt::print(stderr, "{} in {} tensors, {:.1f} s\n", format_bytes(bytes), tensors->size(),
-             seconds.count());
+             seconds);
   return {};
 }
 

@@ -8,17 +8,17 @@ cd "$(dirname "$0")/.."
 samples=${1:-6}
 shift $(($# > 0))
 
-tools/build.sh build/release "hypura hypura_make_model"
-stamp=$(date +%Y%m%d-%H%M%S)
-mkdir -p build/models build/bench
+. bench/common.sh
+build_programs
+
 for model in dense-3g moe-7g; do
+  make_model "$model"
   file=build/models/$model.gguf
-  [ -f "$file" ] || build/release/bench/hypura_make_model --preset "$model" --out "$file"
   bytes=$(stat -c %s "$file")
   for share in ${SHARES:-120 95 80 60 40 20}; do
     echo "$model, $share % of the file"
     result=build/bench/matrix-$model-$share-$stamp
-    build/release/src/cli/hypura bench "$file" --ram-budget auto --limit "$((bytes * share / 100))" \
+    "$release/src/cli/hypura" bench "$file" --ram-budget auto --limit "$((bytes * share / 100))" \
       --arms hypura,mmap --samples "$samples" --warmup 0 -n 8 --n-slow 3 --drive-bytes 256M \
       --save "$result.json" "$@" >"$result.md"
     python3 - "$result.json" <<'PYTHON'

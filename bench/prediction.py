@@ -16,9 +16,12 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 
-REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True  # nothing may appear beside the sources
+from measure import REPO, SENTENCE, drop_page_cache, make_model  # noqa: E402
+
 MAKE = os.path.join(REPO, "build/release/bench/hypura_make_model")
 HYPURA = os.path.join(REPO, "build/release/src/cli/hypura")
 
@@ -33,14 +36,11 @@ MODELS = {
                "--expert-ff", "1024", "--vocab", "16000", "--quant", "q5_K"],
 }
 BUDGETS = ["25%", "40%", "60%", "80%"]
-PROMPT = "The river was wide and the old boat moved slowly under a grey sky. " * 6
+PROMPT = SENTENCE * 6
 
 
 def run(model, budget, tokens):
-    if os.geteuid() == 0:
-        os.sync()
-        with open("/proc/sys/vm/drop_caches", "w") as file:
-            file.write("3")
+    drop_page_cache()
     command = [HYPURA, "run", model, "-p", PROMPT, "-n", str(tokens), "--temp", "0", "--ignore-eos",
                "--ctx", "1024", "--ram-budget", budget, "--no-history", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -84,13 +84,11 @@ def main():
     parser.add_argument("--save", default=os.path.join(REPO, "build/bench/prediction.json"))
     options = parser.parse_args()
 
-    os.makedirs(os.path.join(REPO, "build/models"), exist_ok=True)
     os.makedirs(os.path.dirname(options.save), exist_ok=True)
     files = {}
     for name, shape in MODELS.items():
         files[name] = os.path.join(REPO, f"build/models/{name}.gguf")
-        if not os.path.exists(files[name]):
-            subprocess.run([MAKE, *shape, "--out", files[name]], check=True)
+        make_model(MAKE, shape, files[name])
 
     cells = {(name, budget): [] for name in MODELS for budget in BUDGETS}
     for _ in range(options.samples):

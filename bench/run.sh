@@ -5,15 +5,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tools/bootstrap.sh bench
-tools/build.sh build/release "hypura hypura_make_model"
-bin=$(tools/bootstrap.sh paths | sed "s/.*-DHYPURA_LLAMA_BUILD=\([^ ]*\).*/\1/")/bin
-stamp=$(date +%Y%m%d-%H%M%S)
+. bench/common.sh
+build_programs
 
-mkdir -p build/models build/bench
 for model in dense-3g moe-7g; do
-  file=build/models/$model.gguf
-  [ -f "$file" ] || build/release/bench/hypura_make_model --preset "$model" --out "$file"
-  build/release/src/cli/hypura bench "$file" --ram-budget 40% --stock "$bin/llama-completion" \
-    --save "build/bench/$model-$stamp.json" "$@" | tee "build/bench/$model-$stamp.md"
+  make_model "$model"
+  "$release/src/cli/hypura" bench "build/models/$model.gguf" --ram-budget 40% \
+    --stock "$llama_bin/llama-completion" --save "build/bench/$model-$stamp.json" "$@" |
+    tee "build/bench/$model-$stamp.md"
 done

@@ -12,29 +12,20 @@ all else by decoding.
 import argparse
 import json
 import os
-import random
 import statistics
 import subprocess
 import sys
 
 sys.dont_write_bytecode = True  # nothing may appear beside the sources
+from measure import REPO, SENTENCE, drop_page_cache, interval, make_model  # noqa: E402
 from prediction import MODELS as SHAPES  # noqa: E402
 
-REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MAKE = os.path.join(REPO, "build/release/bench/hypura_make_model")
 HYPURA = os.path.join(REPO, "build/release/src/cli/hypura")
 MODELS = {"dense-q8": 16, "moe-q5": 64}  # of bench/prediction.py; tokens to decode
 SENTENCES = 4  # of the prompt in front of them, about 60 tokens each
 BAR = 1.05
 PAIRS_MIN = 5  # fewer judge nothing
-SENTENCE = "The river was wide and the old boat moved slowly under a grey sky. "
-
-
-def cold():
-    if os.geteuid() == 0:
-        os.sync()
-        with open("/proc/sys/vm/drop_caches", "w") as file:
-            file.write("3")
 
 
 def save_plan(model, budget, file):
@@ -65,7 +56,7 @@ def variants(plan):
 
 def run(model, plan, tokens, prompt):
     """The run's JSON, or its message where the plan does not fit."""
-    cold()
+    drop_page_cache()
     command = [HYPURA, "run", model, "--plan", plan, "-p", prompt, "-n", str(tokens), "--temp", "0",
                "--ignore-eos", "-b", "2048", "--json", "--no-history"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -74,12 +65,6 @@ def run(model, plan, tokens, prompt):
     if done.returncode != 0:
         sys.exit(f"{' '.join(command[:6])}: {done.stderr}")
     return json.loads(done.stdout)
-
-
-def interval(ratios):
-    draw = random.Random(1)
-    medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(10000))
-    return medians[250], medians[-251]
 
 
 def compare(model, chosen, variant, phase, options):
@@ -111,7 +96,6 @@ def main():
     parser.add_argument("--save", default=os.path.join(REPO, "build/bench/sweep.json"))
     options = parser.parse_args()
     work = os.path.dirname(options.save)
-    os.makedirs(options.folder, exist_ok=True)
     os.makedirs(work, exist_ok=True)
 
     print("| model | variant | phase | of the plan's speed |")
@@ -120,8 +104,7 @@ def main():
     for name in options.models.split(","):
         options.name = name
         model = os.path.join(options.folder, f"{name}.gguf")
-        if not os.path.exists(model):
-            subprocess.run([MAKE, *SHAPES[name], "--out", model], check=True)
+        make_model(MAKE, SHAPES[name], model)
         chosen = os.path.join(work, f"sweep-{name}.json")
         plan = save_plan(model, options.budget, chosen)
         for variant, changes in variants(plan).items():

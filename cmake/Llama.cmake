@@ -18,6 +18,30 @@ target_link_libraries(ggml_base_static INTERFACE Threads::Threads m)
 target_link_libraries(ggml_cpu_static INTERFACE ggml_base_static)
 target_link_libraries(ggml_static INTERFACE ggml_cpu_static ggml_base_static ${CMAKE_DL_LIBS})
 
+# The backend that ggml's registry names where llama.cpp was built for a GPU, with the libraries
+# that its own CMake files link to it.
+if(HYPURA_GPU STREQUAL "cuda")
+  # As llama.cpp's build found them: FindCUDAToolkit of CMake 3.25 fails in a project that requires
+  # 3.25 where nvToolsExt is missing, as in CUDA 13.
+  set(libraries CUDA_cudart_LIBRARY CUDA_cublas_LIBRARY CUDA_cuda_driver_LIBRARY)
+  load_cache(${HYPURA_LLAMA_BUILD} READ_WITH_PREFIX ggml_ ${libraries})
+  hypura_llama_library(ggml_gpu_static ggml/src/ggml-cuda/libggml-cuda.a)
+  target_link_libraries(ggml_gpu_static INTERFACE ggml_base_static)
+  foreach(library ${libraries})
+    if(NOT EXISTS "${ggml_${library}}")
+      message(FATAL_ERROR "${library} is missing in ${HYPURA_LLAMA_BUILD}/CMakeCache.txt")
+    endif()
+    target_link_libraries(ggml_gpu_static INTERFACE ${ggml_${library}})
+  endforeach()
+elseif(HYPURA_GPU STREQUAL "vulkan")
+  find_package(Vulkan REQUIRED)
+  hypura_llama_library(ggml_gpu_static ggml/src/ggml-vulkan/libggml-vulkan.a)
+  target_link_libraries(ggml_gpu_static INTERFACE ggml_base_static $<LINK_ONLY:Vulkan::Vulkan>)
+endif()
+if(TARGET ggml_gpu_static)
+  target_link_libraries(ggml_static INTERFACE ggml_gpu_static)
+endif()
+
 foreach(library base "")
   string(JOIN - file ggml ${library})
   string(JOIN _ name ggml ${library})
@@ -46,3 +70,12 @@ hypura_llama_library(llama_common common/libllama-common.a)
 target_include_directories(llama_common SYSTEM INTERFACE
   ${HYPURA_LLAMA_DIR}/common ${HYPURA_LLAMA_DIR}/vendor)
 target_link_libraries(llama_common INTERFACE llama_common_base llama_http llama)
+target_include_directories(llama_http SYSTEM INTERFACE ${HYPURA_LLAMA_DIR}/vendor)
+
+hypura_llama_library(llama_mtmd tools/mtmd/libmtmd.a)
+target_link_libraries(llama_mtmd INTERFACE llama)
+hypura_llama_library(llama_vendor_hash vendor/hash/libvendor-hash.a)
+hypura_llama_library(llama_server tools/server/libserver-context.a)
+target_include_directories(llama_server SYSTEM INTERFACE
+  ${HYPURA_LLAMA_DIR}/tools/server ${HYPURA_LLAMA_DIR}/tools/mtmd)
+target_link_libraries(llama_server INTERFACE llama_common llama_mtmd llama_vendor_hash)

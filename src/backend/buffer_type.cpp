@@ -7,6 +7,7 @@
 #include "backend/streamed_model.h"
 #include "backend/weight.h"
 #include "base/check.h"
+#include "ggml-impl.h"
 
 namespace hypura {
 namespace {
@@ -102,7 +103,7 @@ ggml_backend_buffer_type_t streamed_buffer_type() { return &g_buffer_type; }
 void bind_buffer_type(ggml_backend_dev_t device) { g_buffer_type.device = device; }
 
 ggml_backend_buffer_t make_mapped_buffer(std::shared_ptr<StreamedModel> model, void* mapping,
-                                         size_t size) {
+                                         size_t size, ggml_backend_buffer_type_t type) {
   const ggml_backend_buffer_i functions{
       .free_buffer = mapped_free,
       .get_base = mapped_base,
@@ -113,7 +114,7 @@ ggml_backend_buffer_t make_mapped_buffer(std::shared_ptr<StreamedModel> model, v
       .clear = mapped_clear,
   };
   return ggml_backend_buffer_init(
-      &g_buffer_type, functions,
+      type, functions,
       new MappedBuffer{.model = std::move(model), .mapping = mapping}, size);
 }
 
@@ -127,6 +128,16 @@ Weight* weight_of(const ggml_tensor* source) {
   const ggml_tensor* base = source->view_src != nullptr ? source->view_src : source;
   if (base->buffer == nullptr || base->buffer->iface.get_base != mapped_base) return nullptr;
   return static_cast<Weight*>(base->extra);
+}
+
+StreamedModel* model_of(const ggml_cgraph* graph) {
+  for (int i = 0; i < graph->n_nodes; ++i) {
+    for (const ggml_tensor* source : graph->nodes[i]->src) {
+      if (source == nullptr) continue;
+      if (const Weight* weight = weight_of(source)) return weight->model;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace hypura

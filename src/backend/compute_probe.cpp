@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -13,6 +12,7 @@
 #include <random>
 
 #include "backend/cpu_backend.h"
+#include "base/clock.h"
 #include "base/units.h"
 #include "ggml-cpp.h"
 #include "ggml-cpu.h"
@@ -34,11 +34,6 @@ constexpr double kSecondsMax = 0.25;
 constexpr int kRunsMin = 3;
 // Over all cells, so that other programs that disturb a pass do not decide a rate.
 constexpr int kPasses = 3;
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 std::optional<ggml_type> type_of(const std::string& name) {
   for (int i = 0; i < GGML_TYPE_COUNT; ++i) {

@@ -1,10 +1,10 @@
 #include "backend/compute_speed.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 
 #include "backend/cpu_backend.h"
+#include "base/clock.h"
 #include "base/units.h"
 #include "ggml-cpp.h"
 #include "ggml-cpu.h"
@@ -42,10 +42,9 @@ double compute_speed(int type_number, int threads) {
 
   double seconds = 0;
   for (int run = 0; run < kRuns; ++run) {
-    const auto start = std::chrono::steady_clock::now();
+    const double start = now_seconds();
     if (ggml_backend_graph_compute(backend.get(), graph) != GGML_STATUS_SUCCESS) return 0;
-    const double took =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double took = now_seconds() - start;
     seconds = run == 0 ? took : std::min(seconds, took);
   }
   return seconds > 0 ? static_cast<double>(ggml_nbytes(weight)) / seconds : 0;

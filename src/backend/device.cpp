@@ -27,17 +27,6 @@ bool takes_weights() { return is_hosted() || t_loading != nullptr; }
 // The CPU backend's own functions, which ours stand in front of.
 ggml_status (*g_cpu_graph_compute)(ggml_backend_t, ggml_cgraph*) = nullptr;
 
-// The streamed model whose weights a graph uses, or nullptr.
-StreamedModel* model_of(const ggml_cgraph* graph) {
-  for (int i = 0; i < graph->n_nodes; ++i) {
-    for (const ggml_tensor* source : graph->nodes[i]->src) {
-      if (source == nullptr) continue;
-      if (const Weight* weight = weight_of(source)) return weight->model;
-    }
-  }
-  return nullptr;
-}
-
 ggml_status graph_compute(ggml_backend_t backend, ggml_cgraph* graph) try {
   StreamedModel* model = model_of(graph);
   if (model == nullptr) return g_cpu_graph_compute(backend, graph);
@@ -59,7 +48,9 @@ uint64_t unmapped_weight_bytes(const ggml_cgraph* graph) {
 
 // Not an optimisation: the one place where a backend sees graphs before they are computed.
 void graph_optimize(ggml_backend_t, ggml_cgraph* graph, ggml_backend_graph_optimize_params*) {
-  if (StreamedModel* model = model_of(graph)) return model->take_census(graph);
+  if (StreamedModel* model = model_of(graph)) {
+    return model->take_census(graph, StreamedModel::Computes::cpu);
+  }
   if (t_guests != nullptr) t_guests->note(graph);
   if (!is_hosted()) return;
   if (const uint64_t bytes = unmapped_weight_bytes(graph); bytes > 0) g_hosted.not_mapped(bytes);
@@ -68,7 +59,9 @@ void graph_optimize(ggml_backend_t, ggml_cgraph* graph, ggml_backend_graph_optim
 const char* device_name(ggml_backend_dev_t) { return "Hypura"; }
 const char* device_description(ggml_backend_dev_t) { return "weights streamed from storage"; }
 void device_memory(ggml_backend_dev_t, size_t* free, size_t* total) { *free = *total = 0; }
-enum ggml_backend_dev_type device_type(ggml_backend_dev_t) { return GGML_BACKEND_DEVICE_TYPE_ACCEL; }
+enum ggml_backend_dev_type device_type(ggml_backend_dev_t) {
+  return GGML_BACKEND_DEVICE_TYPE_ACCEL;
+}
 
 void device_props(ggml_backend_dev_t device, ggml_backend_dev_props* props) {
   *props = {};
@@ -101,7 +94,8 @@ ggml_backend_buffer_t device_map(ggml_backend_dev_t, void* mapping, size_t size,
   std::shared_ptr<StreamedModel> model =
       is_hosted() ? g_hosted.open(mapping)
                   : std::shared_ptr<StreamedModel>(std::shared_ptr<void>(), t_loading);
-  return model == nullptr ? nullptr : make_mapped_buffer(std::move(model), mapping, size);
+  return model == nullptr ? nullptr : make_mapped_buffer(std::move(model), mapping, size,
+                                                          streamed_buffer_type());
 } catch (...) {
   return nullptr;
 }
@@ -156,6 +150,8 @@ void register_device() {
   }();
   HYPURA_CHECK(registered);
 }
+
+StreamedModel* model_loading() { return t_loading; }
 
 LoadScope::LoadScope(StreamedModel& model) : lock_(g_load_mutex) {
   t_loading = &model;

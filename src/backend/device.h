@@ -28,6 +28,9 @@ class LoadScope {
   std::unique_lock<std::mutex> lock_;
 };
 
+// The model of this thread's LoadScope, or nullptr.
+StreamedModel* model_loading();
+
 // While it lives, contexts of other models that this thread creates compute with the threads of
 // `model`, a draft model's for one: a second pool of spinning threads would take the CPU from the
 // first. Such contexts end before `model`. One at a time in a thread.

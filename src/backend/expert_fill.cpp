@@ -52,7 +52,8 @@ void ExpertFill::read_ahead() {
   Reader& reader = residency_.reader();
   for (; next_ < wanted_.size(); ++next_) {
     const Wanted& wanted = wanted_[next_];
-    if (!wanted.pool->has_empty_slot() || wanted.pool->holds(wanted.source, wanted.expert)) continue;
+    if (!wanted.pool->has_empty_slot()) continue;
+    if (wanted.pool->holds(wanted.source, wanted.expert)) continue;
     if (!wanted.pool->takes_load()) break;
     if (next_ >= known_ && reader.outstanding() >= kGuessesMax) break;
     wanted.pool->request(wanted.source, wanted.expert, ReadClass::prefetch);

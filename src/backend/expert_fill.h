@@ -10,10 +10,10 @@
 
 namespace hypura {
 
-// Fills empty slots of the pools while a batch of tokens computes, so that the drive works on through
-// the last experts of a projection and through attention: the experts of the projections that follow,
-// and those of the next layer when the batch will route to most of them. Nothing is evicted
-// for it, so full pools see none of it. Used by the walk's thread.
+// Fills empty slots of the pools while a batch of tokens computes, so that the drive works on
+// through the last experts of a projection and through attention: the experts of the projections
+// that follow, and those of the next layer when the batch will route to most of them. Nothing is
+// evicted for it, so full pools see none of it. Used by the walk's thread.
 class ExpertFill {
  public:
   // With `guess`, also experts whose routing is not known yet.
@@ -22,8 +22,8 @@ class ExpertFill {
   void begin(const ggml_cgraph* graph);
   // The MUL_MAT_ID at `node`, first of its layer, uses `experts`.
   void on_routing(int node, std::span<const int32_t> experts);
-  // Starts reads as far as the drive has room, and pumps. Called when all that is needed at once was
-  // asked for.
+  // Starts reads as far as the drive has room, and pumps. Called when all that is needed at once
+  // was asked for.
   void read_ahead();
   bool wants_reads() const { return next_ < wanted_.size(); }
 

@@ -9,7 +9,7 @@ namespace hypura {
 namespace {
 
 // Guesses for one layer. A right one that comes late was only asked for early; a wrong one holds up
-// those that are waited for. So the bound grows while all are right, and shrinks by every wrong one.
+// those that are waited for. So the bound grows while all are right, and shrinks by each wrong one.
 constexpr uint32_t kGuessesFirst = 3;
 constexpr uint32_t kGuessesMax = 24;
 

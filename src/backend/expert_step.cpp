@@ -13,12 +13,8 @@
 namespace hypura {
 namespace {
 
-// How far ahead the projections of the same experts are looked for; gate, up and down are at most
-// a dozen nodes apart.
-constexpr int kSiblingNodes = 64;
-
 // Bytes of weights, times rows, that a group computes before anybody looks at the drive again: 3 ms
-// at 20 GB/s, in which a drive delivers the 8 MiB it has in flight. One without work waits for less.
+// at 20 GB/s, in which a drive delivers its 8 MiB in flight. One without work waits for less.
 constexpr uint64_t kGroupWork = 64 << 20;
 constexpr uint64_t kHungryGroupWork = 16 << 20;
 
@@ -129,11 +125,9 @@ Status ExpertStep::read_routing(int i, const ggml_tensor* ids, uint32_t expert_c
   for (int64_t token = 0; token < ids->ne[1]; ++token) {
     for (int64_t choice = 0; choice < ids->ne[0]; ++choice) {
       const int32_t expert = id_at(ids, choice, token);
-      if (expert < 0 || static_cast<uint32_t>(expert) >= expert_count) {
+      if (Status status = check_expert(expert, expert_count); !status.ok()) {
         routing_.ids = nullptr;
-        return Status(StatusCode::failed, fmt::format("the router chose expert {} of {}", expert,
-                                                      expert_count))
-            .because("the router's weights are damaged, or computed something that is no number");
+        return status;
       }
       if (routing_.first_row[static_cast<size_t>(expert)]++ == 0) {
         routing_.experts.push_back(expert);
@@ -265,8 +259,8 @@ Status ExpertStep::compute_in_groups(int i, const PooledTensor& pooled) {
   return Status();
 }
 
-// Experts that have a slot go first, before reads for the others evict them; the others in the order
-// of the file.
+// Experts that have a slot go first, before reads for the others evict them; the others in the
+// order of the file.
 void ExpertStep::sort_for_turns(const PooledTensor& pooled) {
   const auto rank = [&](int32_t expert) {
     const uint32_t index = static_cast<uint32_t>(expert);
@@ -278,8 +272,8 @@ void ExpertStep::sort_for_turns(const PooledTensor& pooled) {
   });
 }
 
-// Slots for those of the waiting experts that have none yet. One half of the slots may be read while
-// the other half computes.
+// Slots for those of the waiting experts that have none yet. One half of the slots may be read
+// while the other half computes.
 void ExpertStep::request_waiting(const PooledTensor& pooled) {
   const uint32_t loading_max = std::max(1U, pooled.pool->slots() / 2);
   while (leases_.size() < waiting_.size() && pooled.pool->loading() < loading_max &&

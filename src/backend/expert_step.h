@@ -21,8 +21,9 @@ uint64_t expert_scratch_bytes(const ggml_tensor* node);
 // routed experts are known exactly; the projections that follow with the same ids are requested
 // together. If all routed experts are there, the pool itself poses as the weight and the ids name
 // slots. If not, the node is computed in groups of experts, those that are there while the others
-// are read; also when there are more of them than slots. A group has all rows of an expert in one MUL_MAT_ID: some kernels choose their path by
-// an expert's row count, so neither groups of tokens nor MUL_MAT would give the same bits.
+// are read; also when there are more of them than slots. A group has all rows of an expert in one
+// MUL_MAT_ID: some kernels choose their path by an expert's row count, so neither groups of tokens
+// nor MUL_MAT would give the same bits.
 class ExpertStep {
  public:
   ExpertStep(Residency& residency, NodeRunner& runner, ExpertPrefetch& prefetch);

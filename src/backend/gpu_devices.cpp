@@ -16,11 +16,13 @@ bool is_unified(ggml_backend_dev_t device) {
          backend == "Metal";
 }
 
-std::vector<GpuDevice> discrete_gpus() {
+namespace {
+
+std::vector<GpuDevice> gpus_that_are(bool unified) {
   std::vector<GpuDevice> gpus;
   for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
     ggml_backend_dev_t device = ggml_backend_dev_get(i);
-    if (!is_gpu(device) || is_unified(device)) continue;
+    if (!is_gpu(device) || is_unified(device) != unified) continue;
     size_t free = 0;
     size_t total = 0;
     ggml_backend_dev_memory(device, &free, &total);
@@ -30,6 +32,15 @@ std::vector<GpuDevice> discrete_gpus() {
                     .total_bytes = total});
   }
   return gpus;
+}
+
+}  // namespace
+
+std::vector<GpuDevice> discrete_gpus() { return gpus_that_are(false); }
+
+std::optional<GpuDevice> unified_gpu() {
+  const std::vector<GpuDevice> gpus = gpus_that_are(true);
+  return gpus.empty() ? std::nullopt : std::optional(gpus.front());
 }
 
 }  // namespace hypura

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,7 +9,7 @@
 
 namespace hypura {
 
-// A GPU with memory of its own that ggml was built for and found.
+// A GPU that ggml was built for and found.
 struct GpuDevice {
   ggml_backend_dev_t device = nullptr;
   std::string name;
@@ -16,8 +17,10 @@ struct GpuDevice {
   uint64_t total_bytes = 0;
 };
 
-// Asks the driver, which may take a second the first time.
+// Ask the driver, which may take a second the first time.
 std::vector<GpuDevice> discrete_gpus();
+// The first one that computes in the machine's RAM.
+std::optional<GpuDevice> unified_gpu();
 
 bool is_gpu(ggml_backend_dev_t device);
 // The GPU computes in the machine's RAM.

@@ -1,9 +1,9 @@
 #include "backend/gpu_probe.h"
 
-#include <chrono>
 #include <cstring>
 
 #include "backend/gpu_devices.h"
+#include "base/clock.h"
 #include "base/units.h"
 #include "ggml-cpp.h"
 #include "machine/repeated.h"
@@ -13,11 +13,6 @@ namespace {
 
 constexpr size_t kProbeBytes = 64 * kMiB;
 constexpr int kRuns = 7;  // the first one warms up
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 ggml_context_ptr make_context() {
   return ggml_context_ptr(ggml_init({.mem_size = 4 * ggml_tensor_overhead() + ggml_graph_overhead(),
@@ -38,7 +33,6 @@ double median_gbps(double bytes, Work work) {
   return rounded(gbps.median());
 }
 
-// From RAM that is pinned where the device has a buffer type for that.
 double upload_gbps(ggml_backend_dev_t device, ggml_backend_t backend) {
   const ggml_context_ptr context = make_context();
   ggml_tensor* target = ggml_new_tensor_1d(context.get(), GGML_TYPE_I8, kProbeBytes);
@@ -80,7 +74,7 @@ GpuProfile probe(ggml_backend_dev_t device) {
   ggml_backend_dev_props props{};
   ggml_backend_dev_get_props(device, &props);
   GpuProfile gpu;
-  gpu.name = props.description != nullptr ? props.description : props.name;
+  gpu.name = ggml_backend_dev_description(device);
   gpu.backend = ggml_backend_reg_name(ggml_backend_dev_backend_reg(device));
   gpu.total_bytes = props.memory_total;
   // Of Metal this is what recommendedMaxWorkingSetSize leaves.
@@ -95,6 +89,20 @@ GpuProfile probe(ggml_backend_dev_t device) {
 }
 
 }  // namespace
+
+double upload_gbps(ggml_backend_dev_t device) {
+  const ggml_backend_ptr backend(ggml_backend_dev_init(device, nullptr));
+  return backend == nullptr ? 0 : upload_gbps(device, backend.get());
+}
+
+std::vector<std::string> gpu_names() {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+    ggml_backend_dev_t device = ggml_backend_dev_get(i);
+    if (is_gpu(device)) names.emplace_back(ggml_backend_dev_description(device));
+  }
+  return names;
+}
 
 std::vector<GpuProfile> probe_gpus(const std::atomic<bool>* stop) {
   std::vector<GpuProfile> gpus;

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <utility>
 
 #include "backend/streamed_model.h"
+#include "base/clock.h"
 
 namespace hypura {
 namespace {
@@ -45,7 +45,7 @@ GraphWalk::GraphWalk(StreamedModel& model, Residency& residency,
       rows_(residency, runner_) {}
 
 ggml_status GraphWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute) {
-  const auto start = std::chrono::steady_clock::now();
+  const uint64_t start_ns = now_ns();
   graph_ = graph;
   error_ = Status();
   runner_.begin(backend, graph, cpu_compute);
@@ -61,8 +61,7 @@ ggml_status GraphWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphComp
   ++stats_.graphs;
   stats_.cpu_calls = runner_.calls();
   stats_.compute_ns = runner_.compute_ns();
-  stats_.total_ns += static_cast<uint64_t>(
-      std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count());
+  stats_.total_ns += now_ns() - start_ns;
   if (status.ok()) return GGML_STATUS_SUCCESS;
   if (status.code() == StatusCode::interrupted) return GGML_STATUS_ABORTED;
   error_ = std::move(status);
@@ -76,10 +75,14 @@ Status GraphWalk::visit(int i) {
   // What the CPU backend skips needs no weights.
   if (ggml_op_is_empty(node->op) || ggml_is_empty(node)) return Status();
   if ((node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) return Status();
+  if (gives_up_ != nullptr && gives_up_->load(std::memory_order_relaxed)) {
+    return Status(StatusCode::failed, "nobody waits for the answer any more");
+  }
   if (tap_.wants(node)) {
     if (Status status = record_routing(i); !status.ok()) return status;
   }
   const bool product = node->op == GGML_OP_MUL_MAT || node->op == GGML_OP_MUL_MAT_ID;
+  if (product) model_->publish_stats_in_time();
   if (product && sizer_ != nullptr && sizer_->due()) {
     if (Status status = resize_caches(i); !status.ok()) return status;
   }
@@ -148,10 +151,10 @@ Status GraphWalk::resize_caches(int i) {
   const std::optional<uint64_t> bytes = sizer_->decide(residency_.cache_bytes());
   if (!bytes) return Status();
   if (Status status = runner_.flush(i); !status.ok()) return status;
-  const auto start = std::chrono::steady_clock::now();
+  const uint64_t start_ns = now_ns();
   for (const TensorId moved : residency_.set_cache_bytes(*bytes)) model_->follow_home(moved);
-  const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - start;
-  sizer_->on_changed(residency_.cache_bytes(), static_cast<uint64_t>(took.count()));
+  const uint64_t took_ns = now_ns() - start_ns;
+  sizer_->on_changed(residency_.cache_bytes(), took_ns);
   return Status();
 }
 
@@ -163,7 +166,7 @@ Status GraphWalk::record_routing(int i) {
   if (weight == nullptr) return Status();
   if (Status status = runner_.flush(i); !status.ok()) return status;
   const int32_t layer = model_->index().tensor(weight->id).layer;
-  return tap_.record(node, layer < 0 ? 0 : static_cast<uint32_t>(layer));
+  return tap_.record(node, node->src[2], layer < 0 ? 0 : static_cast<uint32_t>(layer));
 }
 
 // A matrix product is computed piece by piece, each giving some rows of the output.

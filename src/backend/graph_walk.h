@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -33,8 +34,8 @@ struct WalkStats {
 
 // Computes graphs with the CPU backend in maximal runs of nodes, and stops only in front of a node
 // that needs a weight which is not resident: there it makes what the node needs resident, lets the
-// node read it from its slot, and goes on. What a node needs follows from its op alone. A graph with
-// weights of two models fails.
+// node read it from its slot, and goes on. What a node needs follows from its op alone. A graph
+// with weights of two models fails.
 // Used under one lock; see StreamedModel::compute.
 class GraphWalk {
  public:
@@ -47,6 +48,9 @@ class GraphWalk {
 
   // Who says how much memory expert slots have; nullptr: always all.
   void set_cache_sizer(CacheSizer* sizer) { sizer_ = sizer; }
+
+  // True ends a run as a failure; nullptr: never.
+  void set_gives_up(const std::atomic<bool>* gives_up) { gives_up_ = gives_up; }
 
   // Why the last run() failed, if it was not the CPU backend that did.
   const Status& error() const { return error_; }
@@ -70,6 +74,7 @@ class GraphWalk {
   RowStep rows_;
   RoutingTap tap_;
   CacheSizer* sizer_ = nullptr;
+  const std::atomic<bool>* gives_up_ = nullptr;
   std::vector<DenseRing::PieceLease> pieces_;  // in use by the pending run
   uint64_t unwatched_work_ = 0;  // since the drive was looked after
   ggml_cgraph* graph_ = nullptr;

@@ -1,8 +1,7 @@
 #include "backend/node_runner.h"
 
-#include <chrono>
-
 #include "base/check.h"
+#include "base/clock.h"
 
 namespace hypura {
 
@@ -71,10 +70,9 @@ int32_t* NodeRunner::indices(size_t count) {
 }
 
 Status NodeRunner::compute(ggml_cgraph* graph) {
-  const auto start = std::chrono::steady_clock::now();
+  const uint64_t start_ns = now_ns();
   const ggml_status status = compute_(backend_, graph);
-  compute_ns_ += static_cast<uint64_t>(
-      std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count());
+  compute_ns_ += now_ns() - start_ns;
   ++calls_;
   if (status == GGML_STATUS_SUCCESS) return Status();
   if (status == GGML_STATUS_ABORTED) return Status(StatusCode::interrupted, "interrupted");

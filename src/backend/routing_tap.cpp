@@ -4,9 +4,8 @@
 
 namespace hypura {
 
-Status RoutingTap::record(const ggml_tensor* node, uint32_t layer) {
-  const ggml_tensor* ids = node->src[2];
-  recorded_ = ids;
+Status RoutingTap::record(const ggml_tensor* node, const ggml_tensor* ids, uint32_t layer) {
+  recorded_ = node->src[2];
   experts_.clear();
   for (int64_t token = 0; token < ids->ne[1]; ++token) {
     for (int64_t choice = 0; choice < ids->ne[0]; ++choice) {

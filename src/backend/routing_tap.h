@@ -22,8 +22,8 @@ class RoutingTap {
   bool wants(const ggml_tensor* node) const {
     return recorder_ != nullptr && node->op == GGML_OP_MUL_MAT_ID && node->src[2] != recorded_;
   }
-  // REQUIRES: wants(node), and its ids are computed.
-  Status record(const ggml_tensor* node, uint32_t layer);
+  // REQUIRES: wants(node). `ids`: the node's as computed, in RAM.
+  Status record(const ggml_tensor* node, const ggml_tensor* ids, uint32_t layer);
 
  private:
   RoutingRecorder* recorder_ = nullptr;

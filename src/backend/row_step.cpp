@@ -66,7 +66,8 @@ Status RowStep::compute_part(ggml_tensor* node, SlicePool& rows, int64_t first, 
   part_ids->data = slots;
   part_ids->ne[0] = count;
   part_ids->nb[0] = sizeof(int32_t);
-  part_ids->nb[1] = part_ids->nb[2] = part_ids->nb[3] = sizeof(int32_t) * static_cast<size_t>(count);
+  const size_t ids_bytes = sizeof(int32_t) * static_cast<size_t>(count);
+  part_ids->nb[1] = part_ids->nb[2] = part_ids->nb[3] = ids_bytes;
   ggml_tensor* output = runner_.shadow(node);
   output->data = static_cast<std::byte*>(node->data) + static_cast<size_t>(first) * node->nb[1];
   output->ne[1] = count;

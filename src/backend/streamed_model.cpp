@@ -5,10 +5,14 @@
 
 #include "backend/device.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "ggml-impl.h"
 
 namespace hypura {
 namespace {
+
+// A graph of a long prompt takes seconds; a person looks a few times in each.
+constexpr uint64_t kPublishEveryNs = 100'000'000;
 
 // Whether `source` is all of a weight and not a part or another shape of it.
 bool is_plain(const ggml_tensor* source) { return source->view_src == nullptr; }
@@ -91,7 +95,7 @@ bool StreamedModel::place(ggml_tensor& tensor) {
   return true;
 }
 
-void StreamedModel::take_census(ggml_cgraph* graph) {
+void StreamedModel::take_census(ggml_cgraph* graph, Computes where) {
   const std::lock_guard lock(compute_mutex_);
   if (residency_ != nullptr) return;
   for (int i = 0; i < graph->n_nodes; ++i) {
@@ -103,6 +107,7 @@ void StreamedModel::take_census(ggml_cgraph* graph) {
       if (weight == nullptr) continue;
       TensorUse& use = uses_[weight->id.value];
       note_use(node, position, use);
+      if (where == Computes::gpu) continue;
       if (repack_ != nullptr) repack_->note(node, position, weight->id, demand_);
       if (node->op == GGML_OP_GET_ROWS) {
         demand_.rows_per_graph = std::max(demand_.rows_per_graph,
@@ -113,6 +118,7 @@ void StreamedModel::take_census(ggml_cgraph* graph) {
       }
     }
   }
+  if (where == Computes::gpu) return;
   demand_.work_bytes = std::max(demand_.work_bytes, work_bytes(graph));
 }
 
@@ -160,6 +166,15 @@ void StreamedModel::attach(std::unique_ptr<Residency> residency,
     if (pinned != nullptr) tensors_[i]->data = pinned;
   }
   walk_ = std::make_unique<GraphWalk>(*this, *residency_, prefetch);
+  walk_->set_gives_up(options_.gives_up);
+}
+
+Status StreamedModel::attach_gpu(const GpuExpertsOptions& options) {
+  HYPURA_CHECK(residency_ != nullptr);
+  Result<std::unique_ptr<GpuWalk>> walk = GpuWalk::create(index_, *residency_, options);
+  if (!walk.ok()) return walk.status();
+  gpu_walk_ = *std::move(walk);
+  return Status();
 }
 
 void StreamedModel::follow_home(TensorId id) {
@@ -170,14 +185,50 @@ void StreamedModel::follow_home(TensorId id) {
   }
 }
 
-PrefetchStats StreamedModel::prefetch_stats() const {
-  return walk_ == nullptr ? PrefetchStats() : walk_->prefetch_stats();
+void StreamedModel::forget_tensors() {
+  HYPURA_CHECK(residency_ == nullptr);
+  weights_.clear();
+  tensors_.clear();
+}
+
+Status StreamedModel::make_ready() {
+  const std::lock_guard lock(compute_mutex_);
+  return ensure_ready(nullptr);
+}
+
+StreamedModelStats StreamedModel::stats() const {
+  StreamedModelStats stats;
+  if (residency_ == nullptr) return stats;
+  stats.residency = residency_->stats();
+  stats.cache = residency_->cache_bytes();
+  stats.walk = walk_->stats();
+  stats.prefetch = walk_->prefetch_stats();
+  if (gpu_walk_ != nullptr) stats.gpu = gpu_walk_->stats();
+  stats.reads_outstanding = residency_->reader().outstanding();
+  return stats;
+}
+
+StreamedModelStats StreamedModel::last_stats() const {
+  const std::lock_guard lock(stats_mutex_);
+  return last_stats_;
+}
+
+void StreamedModel::publish_stats() {
+  const StreamedModelStats now = stats();
+  publish_due_ns_ = now_ns() + kPublishEveryNs;
+  const std::lock_guard lock(stats_mutex_);
+  last_stats_ = now;
+}
+
+void StreamedModel::publish_stats_in_time() {
+  if (now_ns() >= publish_due_ns_) publish_stats();
 }
 
 void StreamedModel::set_recorder(RoutingRecorder* recorder) {
   const std::lock_guard lock(compute_mutex_);
   HYPURA_CHECK(walk_ != nullptr);
   walk_->set_recorder(recorder);
+  if (gpu_walk_ != nullptr) gpu_walk_->set_recorder(recorder);
 }
 
 void StreamedModel::set_cache_sizer(CacheSizer* sizer) {
@@ -192,8 +243,19 @@ ggml_status StreamedModel::compute(ggml_backend_t backend, ggml_cgraph* graph,
   if (Status status = ensure_ready(graph); !status.ok()) return GGML_STATUS_FAILED;
   threads_.serve(backend, threads_asked());
   const ggml_status status = walk_->run(backend, graph, cpu_compute);
-  walk_stats_ = walk_->stats();
+  publish_stats();
   if (!walk_->error().ok()) fail(walk_->error());
+  return status;
+}
+
+ggml_status StreamedModel::compute_on_gpu(ggml_backend_t backend, ggml_cgraph* graph,
+                                          GraphCompute gpu_compute) {
+  const std::lock_guard lock(compute_mutex_);
+  if (Status status = ensure_ready(graph); !status.ok()) return GGML_STATUS_FAILED;
+  HYPURA_CHECK(gpu_walk_ != nullptr);
+  const ggml_status status = gpu_walk_->run(backend, graph, gpu_compute);
+  publish_stats();
+  if (!gpu_walk_->error().ok()) fail(gpu_walk_->error());
   return status;
 }
 
@@ -201,7 +263,11 @@ Status StreamedModel::ensure_ready(const ggml_cgraph* graph) {
   if (walk_ != nullptr || !prepare_error_.ok()) return prepare_error_;
   HYPURA_CHECK(options_.prepare);
   prepare_error_ = options_.prepare(buffer_bytes(graph));
-  if (!prepare_error_.ok()) fail(prepare_error_);
+  if (!prepare_error_.ok()) {
+    fail(prepare_error_);
+  } else {
+    publish_stats();
+  }
   return prepare_error_;
 }
 

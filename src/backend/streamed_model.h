@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -10,6 +11,7 @@
 
 #include "backend/cpu_backend.h"
 #include "backend/graph_demand.h"
+#include "backend/gpu_walk.h"
 #include "backend/graph_walk.h"
 #include "backend/repack.h"
 #include "backend/weight.h"
@@ -33,8 +35,20 @@ struct StreamedModelOptions {
   // computed or the first weight to be read, to attach() one. Its failure fails every graph.
   // `buffer_bytes`: the graph's own buffers, which computing is about to touch.
   std::function<Status(uint64_t buffer_bytes)> prepare;
-  // Hears why a graph failed, once; unset where take_error() is asked.
+  // Hears why a graph failed, once; may be unset where take_error() is asked.
   std::function<void(const Status& error)> report;
+  // True ends the graph that is computed, as a failure. Outlives the model; may be null.
+  const std::atomic<bool>* gives_up = nullptr;
+};
+
+// What computing came to.
+struct StreamedModelStats {
+  ResidencyStats residency;
+  CacheBytes cache;
+  WalkStats walk;
+  PrefetchStats prefetch;
+  GpuWalkStats gpu;
+  size_t reads_outstanding = 0;
 };
 
 // One model whose weights are ours: from loading (weights get addresses without memory), over the
@@ -52,8 +66,16 @@ class StreamedModel {
 
   // Called by the mapped buffer for each weight llama.cpp loads. False: the index lacks it.
   bool place(ggml_tensor& tensor);
-  // Notes how a graph uses the weights. Cheap and without effect once residency is attached.
-  void take_census(ggml_cgraph* graph);
+  // Notes how a graph uses the weights, and what the CPU needs beside them where it computes. Cheap
+  // and without effect once residency is attached.
+  enum class Computes : uint8_t { cpu, gpu };
+  void take_census(ggml_cgraph* graph, Computes where);
+
+  // The llama_model that was loaded is gone, and another one of the same file will be. What the
+  // census found stays. REQUIRES: nothing is attached.
+  void forget_tensors();
+  // Calls prepare if nothing is attached yet. Its errors.
+  Status make_ready();
 
   const ModelIndex& index() const { return index_; }
   const std::vector<TensorUse>& uses() const { return uses_; }
@@ -70,6 +92,8 @@ class StreamedModel {
   // From here on the model can compute. REQUIRES: the layout has a home for every mapped weight,
   // and pinned tensors are loaded.
   void attach(std::unique_ptr<Residency> residency, const PrefetchOptions& prefetch);
+  // Where a GPU computes with weights of ours. REQUIRES: attached. Errors: those of GpuWalk.
+  Status attach_gpu(const GpuExpertsOptions& options);
   Residency* residency() { return residency_.get(); }
   // For the walk: the tensors of a weight that residency moved lie where it is pinned, or nowhere.
   void follow_home(TensorId id);
@@ -80,6 +104,7 @@ class StreamedModel {
   void set_cache_sizer(CacheSizer* sizer);
 
   ggml_status compute(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute);
+  ggml_status compute_on_gpu(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute gpu_compute);
   void read_weight(const Weight& weight, uint64_t offset, std::byte* destination, uint64_t bytes);
 
   // Lets a backend compute other models' graphs with our threads. Not while we compute.
@@ -89,14 +114,19 @@ class StreamedModel {
 
   // Why the last compute() failed; ok() if it was not our doing. Clears it.
   Status take_error();
-  WalkStats walk_stats() const { return walk_stats_; }
-  PrefetchStats prefetch_stats() const;
+  // REQUIRES: no graph is computed.
+  StreamedModelStats stats() const;
+  // The same from any thread, a graph that is computed included: at most 0.1 s old.
+  StreamedModelStats last_stats() const;
+  // For the walk, which calls it often.
+  void publish_stats_in_time();
 
  private:
   StreamedModel(const ModelIndex& index, StreamedModelOptions options,
                 std::vector<AddressReservation> reservations);
   Status ensure_ready(const ggml_cgraph* graph);
   void fail(const Status& error);
+  void publish_stats();
 
   const ModelIndex& index_;
   StreamedModelOptions options_;
@@ -111,9 +141,13 @@ class StreamedModel {
 
   std::mutex compute_mutex_;
   std::unique_ptr<GraphWalk> walk_;
-  WalkStats walk_stats_;
+  std::unique_ptr<GpuWalk> gpu_walk_;  // nullptr: no GPU computes with weights of ours
   Status prepare_error_;
   Status error_;
+
+  mutable std::mutex stats_mutex_;
+  StreamedModelStats last_stats_;
+  uint64_t publish_due_ns_ = 0;
 };
 
 }  // namespace hypura

@@ -4,6 +4,7 @@
 
 #include "base/ids.h"
 
+struct ggml_cgraph;
 struct ggml_tensor;
 
 namespace hypura {
@@ -19,5 +20,7 @@ struct Weight {
 
 // The weight a source of a node is, or is a view of; nullptr for anything else.
 Weight* weight_of(const ggml_tensor* source);
+// The streamed model whose weights a graph uses, or nullptr.
+StreamedModel* model_of(const ggml_cgraph* graph);
 
 }  // namespace hypura

@@ -12,7 +12,8 @@ namespace hypura {
 std::error_code replace_file(const std::string& path, std::string_view content) {
   namespace fs = std::filesystem;
   std::error_code error;
-  fs::create_directories(fs::path(path).parent_path(), error);
+  const fs::path folder = fs::path(path).parent_path();
+  if (!folder.empty()) fs::create_directories(folder, error);
   if (error) return error;
   const std::string unfinished = fmt::format("{}.{}", path, ::getpid());
   errno = 0;

@@ -19,9 +19,14 @@ std::string format_bytes(uint64_t bytes);
 std::optional<uint64_t> parse_bytes(std::string_view text);
 
 // value rounded down or up to a multiple of `multiple`. REQUIRES: multiple > 0, no overflow.
-constexpr uint64_t round_down(uint64_t value, uint64_t multiple) { return value - value % multiple; }
+constexpr uint64_t round_down(uint64_t value, uint64_t multiple) {
+  return value - value % multiple;
+}
 constexpr uint64_t round_up(uint64_t value, uint64_t multiple) {
   return round_down(value + multiple - 1, multiple);
 }
+
+// a - b, and 0 where that is less than nothing.
+constexpr uint64_t saturating_subtract(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
 }  // namespace hypura

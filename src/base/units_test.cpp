@@ -14,7 +14,8 @@ TEST(Units, ParsesWhatPeopleType) {
 }
 
 TEST(Units, RefusesEverythingElse) {
-  for (const char* text : {"", "G", "-1G", "1e99", "nan", "inf", "8X", "8 G", "99999999999T", "8Gi8"}) {
+  for (const char* text :
+       {"", "G", "-1G", "1e99", "nan", "inf", "8X", "8 G", "99999999999T", "8Gi8"}) {
     EXPECT_EQ(parse_bytes(text), std::nullopt) << text;
   }
 }
@@ -29,6 +30,12 @@ TEST(Units, Rounds) {
   EXPECT_EQ(round_up(1, 4096), 4096u);
   EXPECT_EQ(round_up(4096, 4096), 4096u);
   EXPECT_EQ(round_down(4095, 4096), 0u);
+}
+
+TEST(Units, SubtractsDownToNothing) {
+  EXPECT_EQ(saturating_subtract(7, 3), 4u);
+  EXPECT_EQ(saturating_subtract(7, 7), 0u);
+  EXPECT_EQ(saturating_subtract(7, kGiB), 0u);
 }
 
 }  // namespace

@@ -110,8 +110,8 @@ void ReadQueue::Impl::promote(uint32_t index) {
   demand_in_flight += record.in_flight;
 }
 
-// Submits what demand reads may have in flight, or, once all of those were started, prefetches until
-// the device is full; in one call.
+// Submits what demand reads may have in flight, or, once all of those were started, prefetches
+// until the device is full; in one call.
 void ReadQueue::Impl::fill() {
   const uint32_t room = device.depth() - device.in_flight();
   const List& demands = queued[static_cast<size_t>(ReadClass::demand)];

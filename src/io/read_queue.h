@@ -34,7 +34,8 @@ struct LoadResult {
 struct ReadQueueOptions {
   uint32_t chunk_bytes = 1 << 20;  // a load is read in pieces of this size
   uint32_t loads_max = 4096;       // outstanding together
-  // Demand reads in flight: more bring no bandwidth, and each then arrives later (docs/experiments.md).
+  // Demand reads in flight: more bring no bandwidth, and each then arrives later
+  // (docs/experiments.md).
   uint32_t demand_max = 8;
 };
 
@@ -46,9 +47,9 @@ struct ReadQueueStats {
 };
 
 // Orders and bounds loads in front of one BlockDevice: demand before prefetch, first come first
-// served within a class, each cut into chunks. Prefetches fill the device's depth, so that the drive
-// is busy while nobody looks; demand reads come in order, a few at a time. A load is complete when all
-// its chunks are; it fails with the first chunk that does, after the others ended, so
+// served within a class, each cut into chunks. Prefetches fill the device's depth, so that the
+// drive is busy while nobody looks; demand reads come in order, a few at a time. A load is complete
+// when all its chunks are; it fails with the first chunk that does, after the others ended, so
 // that its buffer is never written to after its result was taken.
 // Confined to one thread at a time. Does not own the device, whose only user it is, or the buffers.
 class ReadQueue {

@@ -1,7 +1,6 @@
 #include "machine/drive_meter.h"
 
 #include <array>
-#include <chrono>
 #include <deque>
 #include <utility>
 
@@ -16,11 +15,6 @@ DriveMeter::DriveMeter(BlockDevice& device, FileId file, std::span<std::byte> me
       memory_(memory),
       clock_(std::move(clock)),
       whole_bytes_(round_down(device.file_bytes(file), device.alignment())) {}
-
-uint64_t DriveMeter::steady_clock_ns() {
-  return static_cast<uint64_t>(
-      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
-}
 
 bool DriveMeter::can(const ReadWay& way) const {
   return way.depth > 0 && way.depth <= device_.depth() && way.read_bytes > 0 &&
@@ -44,8 +38,8 @@ Result<MeteredReads> DriveMeter::measure(const ReadWay& way, double seconds,
   const auto stopped = [&] { return stop != nullptr && stop->load(std::memory_order_relaxed); };
   MeteredReads metered;
   Status error;
-  // All of the memory in turn: into the same few megabytes, which stay in the processor's cache, this
-  // machine's drive gave 3.0 GB/s where streaming gets 2.5.
+  // All of the memory in turn: into the same few megabytes, which stay in the processor's cache,
+  // this machine's drive gave 3.0 GB/s where streaming gets 2.5.
   const auto places = static_cast<uint32_t>(memory_.size() / way.read_bytes);
   std::vector<uint64_t> started_ns(places);
   std::deque<uint32_t> free;

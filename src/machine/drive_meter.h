@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "io/block_device.h"
 
@@ -34,7 +35,7 @@ class DriveMeter {
 
   // Reads land in `memory`, aligned as the device wants.
   DriveMeter(BlockDevice& device, FileId file, std::span<std::byte> memory,
-             Clock clock = steady_clock_ns);
+             Clock clock = now_ns);
 
   // Whether file, memory and device allow it.
   bool can(const ReadWay& way) const;
@@ -44,8 +45,6 @@ class DriveMeter {
   // once *stop is set; `stop` may be null. Either way no read is in flight afterwards.
   Result<MeteredReads> measure(const ReadWay& way, double seconds,
                                const std::atomic<bool>* stop = nullptr);
-
-  static uint64_t steady_clock_ns();
 
  private:
   uint64_t next_offset(const ReadWay& way);

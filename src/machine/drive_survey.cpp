@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/clock.h"
 #include "machine/drive_meter.h"
 #include "machine/page_cache.h"
 #include "machine/page_cache_speed.h"
@@ -93,9 +94,9 @@ class Survey {
 
   Status measure_ways() {
     const int rounds = options_.quick ? kQuickRounds : kRounds;
-    const uint64_t begin_ns = DriveMeter::steady_clock_ns();
+    const uint64_t begin_ns = now_ns();
     for (int round = 0; round < rounds; ++round) {
-      const uint64_t took_ns = DriveMeter::steady_clock_ns() - begin_ns;
+      const uint64_t took_ns = now_ns() - begin_ns;
       if (static_cast<double>(took_ns) > kRoundsSecondsMax * 1e9) break;
       for (size_t i = 0; i < ways_.size(); ++i) {
         tell((round + static_cast<double>(i) / static_cast<double>(ways_.size())) / rounds * 0.7);

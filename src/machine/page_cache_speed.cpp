@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "io/open_file.h"
 #include "machine/page_cache.h"
@@ -20,11 +20,6 @@ namespace {
 
 constexpr uint64_t kCachedBytes = 64 * kMiB;  // exceeds the processor's caches
 constexpr double kSecondsMax = 0.6;
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 bool stopped(const std::atomic<bool>* stop) {
   return stop != nullptr && stop->load(std::memory_order_relaxed);

@@ -10,10 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <chrono>
 #include <string_view>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "machine/memory.h"
 
@@ -103,8 +103,7 @@ void PressureGauge::add_level(const OwnGroup& group) {
 
 MemoryFacts PressureGauge::look() {
   MemoryFacts facts;
-  facts.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  facts.seconds = now_seconds();
 #ifdef __APPLE__
   facts.available_bytes = hypura::available_bytes();
   facts.resident_bytes = hypura::resident_bytes();
@@ -119,7 +118,7 @@ MemoryFacts PressureGauge::look() {
   const uint64_t faults = major_faults();
   if (looked_seconds_ && facts.seconds > *looked_seconds_) {
     const double passed_us = (facts.seconds - *looked_seconds_) * 1e6;
-    const uint64_t more_us = stalled - std::min(stalled, looked_stalled_us_);
+    const uint64_t more_us = saturating_subtract(stalled, looked_stalled_us_);
     facts.stalled_share = std::min(1.0, static_cast<double>(more_us) / passed_us);
     facts.major_faults = faults - looked_major_faults_;
   }

@@ -13,6 +13,8 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/replace_file.h"
 #include "base/units.h"
@@ -60,6 +62,12 @@ bool differ(int kept, int now) { return kept != 0 && kept != now; }
 // A kernel keeps a little more or less to itself after an update.
 bool differ_in_memory(uint64_t kept, uint64_t now) {
   return kept != 0 && (kept > now + now / 50 || kept < now - now / 50);
+}
+
+std::string names_of(const std::vector<GpuProfile>& gpus) {
+  std::string names;
+  for (const GpuProfile& gpu : gpus) names += (names.empty() ? "" : ", ") + gpu.name;
+  return names.empty() ? "none" : names;
 }
 
 std::string was(const char* what, const std::string& kept, const std::string& now) {
@@ -149,6 +157,10 @@ std::string why_stale(const MachineProfile& kept, const MachineProfile& now, int
   }
   if (differ(kept.drive.filesystem, now.drive.filesystem)) {
     return was("the file system", kept.drive.filesystem, now.drive.filesystem);
+  }
+  // Also between builds for the CPU and for a GPU.
+  if (names_of(kept.gpus) != names_of(now.gpus)) {
+    return was("the GPU", names_of(kept.gpus), names_of(now.gpus));
   }
   return "";
 }

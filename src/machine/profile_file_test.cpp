@@ -45,6 +45,8 @@ TEST(WhyStale, EveryDifferenceIsSaid) {
       {[](MachineProfile& p) { p.memory.total_bytes = 16'000'000'000; },
        "memory was 14.9 GiB and is 29.8 GiB"},
       {[](MachineProfile& p) { p.drive.device = "sda"; }, "the drive was sda and is nvme0n1"},
+      {[](MachineProfile& p) { p.gpus.push_back({.name = "A GPU"}); },
+       "the GPU was A GPU and is none"},
       {[](MachineProfile& p) { p.drive.filesystem = "xfs"; },
        "the file system was xfs and is ext4"},
       {[](MachineProfile& p) { p.date = iso_date(kNow - 31 * kDay); }, "it is 31 days old"},

@@ -26,7 +26,7 @@ double compute_gbps(const MachineProfile& machine, bool experts) {
 
 uint64_t weight_capacity(uint64_t available_bytes) {
   const uint64_t usable = available_bytes - available_bytes / 10;
-  return usable - std::min(usable, kGiB);
+  return saturating_subtract(usable, kGiB);
 }
 
 ThumbSpeed rule_of_thumb(const MachineProfile& machine, uint64_t capacity_bytes,

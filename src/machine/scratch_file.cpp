@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/units.h"
 #include "machine/volume.h"
 
@@ -92,11 +92,9 @@ int ScratchFile::make(const std::string& folder) {
 }
 
 int ScratchFile::write_random(const Options& options, std::span<std::byte> buffer) {
-  using Clock = std::chrono::steady_clock;
-  const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                      std::chrono::duration<double>(options.seconds_max));
-  uint64_t state = static_cast<uint64_t>(Clock::now().time_since_epoch().count());
-  while (bytes_ < options.bytes && (bytes_ < kBytesMin || Clock::now() < end)) {
+  const double end = now_seconds() + options.seconds_max;
+  uint64_t state = now_ns();
+  while (bytes_ < options.bytes && (bytes_ < kBytesMin || now_seconds() < end)) {
     if (options.stop != nullptr && options.stop->load(std::memory_order_relaxed)) return EINTR;
     fill_random(buffer.first(kWriteBytes), state);
     for (uint64_t done = 0; done < kWriteBytes;) {

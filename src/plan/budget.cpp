@@ -2,12 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
 #include "base/units.h"
 
 namespace hypura {
+namespace {
+
+// What a GPU's driver and libraries come to allocate beside buffers (CUDA's context, cuBLAS), seen
+// at 300-500 MiB.
+constexpr uint64_t kGpuRuntimeBytes = 512 * kMiB;
+
+}  // namespace
 
 Result<RamBudget> parse_ram_budget(std::string_view text, std::string_view where) {
   if (text == "auto") return RamBudget{};
@@ -37,6 +45,36 @@ Result<GpuBudget> parse_gpu_budget(std::string_view text) {
   return Status(StatusCode::invalid_argument,
                 fmt::format("--gpu-budget {}: neither a size nor a word", text))
       .suggest("8G, auto, or 0 to leave the GPU alone");
+}
+
+Result<uint64_t> resolve(const GpuBudget& budget, std::span<const uint64_t> free_bytes) {
+  uint64_t free = 0;
+  uint64_t usable = 0;
+  for (const uint64_t bytes : free_bytes) {
+    free += bytes;
+    usable += saturating_subtract(bytes, kGpuRuntimeBytes);
+  }
+  switch (budget.kind) {
+    case GpuBudget::Kind::none:
+      return uint64_t{0};
+    case GpuBudget::Kind::automatic:
+      return usable;
+    case GpuBudget::Kind::at_most:
+      return std::min(budget.bytes, usable);
+    case GpuBudget::Kind::bytes:
+      break;
+  }
+  if (budget.bytes <= usable) return budget.bytes;
+  const std::string asked = "--gpu-budget " + format_bytes(budget.bytes);
+  if (free_bytes.empty()) {
+    return Status(StatusCode::does_not_fit, asked + ": there is no GPU with memory of its own")
+        .suggest("--gpu-budget 0");
+  }
+  return Status(StatusCode::does_not_fit,
+                fmt::format("{}: the GPU has {} to give", asked, format_bytes(usable)))
+      .because(fmt::format("{} less {} for its driver and libraries", format_bytes(free),
+                           format_bytes(kGpuRuntimeBytes * free_bytes.size())))
+      .suggest("--gpu-budget auto, or a smaller one");
 }
 
 uint64_t resolve(const RamBudget& budget, const BudgetBytes& bytes) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -31,13 +32,22 @@ Result<RamBudget> parse_ram_budget(std::string_view text, std::string_view where
 
 // What the user wrote after --gpu-budget: memory of the GPU for weights, KV and activations.
 struct GpuBudget {
-  enum class Kind : uint8_t { automatic, none, bytes };
+  enum class Kind : uint8_t {
+    automatic,
+    none,
+    bytes,
+    at_most,  // nobody's wish: what is left to try where more could not be had
+  };
   Kind kind = Kind::automatic;
   uint64_t bytes = 0;
 };
 
 // "auto", "0", "8G". Errors: invalid_argument.
 Result<GpuBudget> parse_gpu_budget(std::string_view text);
+
+// Bytes of GPUs that have `free_bytes`, each less what its driver takes; 0 where there are none.
+// Error: does_not_fit, where more is asked for.
+Result<uint64_t> resolve(const GpuBudget& budget, std::span<const uint64_t> free_bytes);
 
 // The bytes of an automatic or minimum budget are found elsewhere.
 struct BudgetBytes {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <utility>
+#include <vector>
 
 #include "base/units.h"
 
@@ -61,6 +62,36 @@ TEST(GpuBudget, Parses) {
   for (const char* text : {"", "min", "50%", "-1", "8X"}) {
     EXPECT_EQ(parse_gpu_budget(text).status().code(), StatusCode::invalid_argument) << text;
   }
+}
+
+GpuBudget gpu_budget(GpuBudget::Kind kind, uint64_t bytes) {
+  return {.kind = kind, .bytes = bytes};
+}
+
+TEST(GpuBudget, OfAllGpusLessTheirDrivers) {
+  const std::vector<uint64_t> gpus{2 * kGiB, kGiB, 100 * kMiB};  // the last has nothing to give
+  EXPECT_EQ(*resolve(GpuBudget{}, gpus), 2 * kGiB);
+  EXPECT_EQ(*resolve(gpu_budget(GpuBudget::Kind::none, 0), gpus), 0u);
+  EXPECT_EQ(*resolve(gpu_budget(GpuBudget::Kind::bytes, 2 * kGiB), gpus), 2 * kGiB);
+  EXPECT_EQ(*resolve(gpu_budget(GpuBudget::Kind::at_most, kGiB), gpus), kGiB);
+  EXPECT_EQ(*resolve(gpu_budget(GpuBudget::Kind::at_most, 8 * kGiB), gpus), 2 * kGiB);
+}
+
+TEST(GpuBudget, MoreThanThereIsIsRefused) {
+  const GpuBudget budget = gpu_budget(GpuBudget::Kind::bytes, 3 * kGiB);
+  const std::vector<uint64_t> gpus{2 * kGiB, kGiB};
+  const Status status = resolve(budget, gpus).status();
+  EXPECT_EQ(status.code(), StatusCode::does_not_fit);
+  EXPECT_EQ(status.message(), "--gpu-budget 3.0 GiB: the GPU has 2.0 GiB to give");
+  EXPECT_EQ(status.why(), "3.0 GiB less 1.0 GiB for its driver and libraries");
+}
+
+TEST(GpuBudget, WithoutAGpuOnlyAWishIsRefused) {
+  EXPECT_EQ(*resolve(GpuBudget{}, {}), 0u);
+  EXPECT_EQ(*resolve(gpu_budget(GpuBudget::Kind::at_most, kGiB), {}), 0u);
+  const Status status = resolve(gpu_budget(GpuBudget::Kind::bytes, kGiB), {}).status();
+  EXPECT_EQ(status.code(), StatusCode::does_not_fit);
+  EXPECT_EQ(status.message(), "--gpu-budget 1.0 GiB: there is no GPU with memory of its own");
 }
 
 }  // namespace

@@ -71,11 +71,11 @@ Correction correct(const std::vector<Sample>& samples, const Sample& asked) {
 }  // namespace
 
 Bottleneck bottleneck_of(const TokenCost& cost) {
-  return cost.read_seconds > cost.compute_seconds() ? Bottleneck::drive : Bottleneck::compute;
+  return cost.reads_longest() ? Bottleneck::drive : Bottleneck::compute;
 }
 
 Bottleneck bottleneck_of(const PromptCost& cost) {
-  return cost.read_seconds > cost.compute_seconds ? Bottleneck::drive : Bottleneck::compute;
+  return cost.reads_longest() ? Bottleneck::drive : Bottleneck::compute;
 }
 
 Calibration calibrate(const std::vector<PastRun>& runs, const RunKind& kind,

@@ -49,15 +49,22 @@ class Model {
  private:
   const TensorInfo& info(uint32_t id) const { return input_.index.tensor(TensorId{id}); }
   bool on_gpu(uint32_t id) const { return !input_.on_gpu.empty() && input_.on_gpu[id]; }
+  uint32_t gpu_slots(uint32_t id) const {
+    return input_.gpu_slots.empty() ? 0 : input_.gpu_slots[id];
+  }
+  bool computes_on_gpu(uint32_t id) const { return on_gpu(id) || gpu_slots(id) > 0; }
   Home home(uint32_t id) const {
     if (input_.layout == nullptr || on_gpu(id)) return Home::pinned;
     return input_.layout->homes[id].home;
   }
   const KernelRates& rates(uint32_t id, bool batch = false);
   std::vector<uint32_t> order() const;
+  double slot_hits(uint32_t id, uint64_t slots, uint64_t tensors) const;
   double hits(uint32_t id) const;
+  double gpu_hits(uint32_t id) const { return slot_hits(id, gpu_slots(id), 1); }
   void add_dense(uint32_t id, WalkInput& walk, TokenCost& cost);
   void add_expert(uint32_t id, ExpertStage& stage, WalkStep& on_chip, TokenCost& cost);
+  double upload_seconds(double bytes) const;
   double kv_seconds() const;
   double ring_rate() const {
     return 1e9 *
@@ -79,10 +86,12 @@ class Model {
   std::map<std::tuple<int, bool, bool>, KernelRates> rates_;  // by type, on the GPU, of batches
   double hits_ = 0;
   double uses_ = 0;
+  double gpu_hits_ = 0;
+  double gpu_uses_ = 0;
 };
 
 const KernelRates& Model::rates(uint32_t id, bool batch) {
-  const bool gpu = on_gpu(id);
+  const bool gpu = computes_on_gpu(id);
   const auto [found, added] = rates_.try_emplace({info(id).type, gpu, batch});
   if (!added) return found->second;
   const MachineProfile& machine = input_.machine;
@@ -109,12 +118,25 @@ std::vector<uint32_t> Model::order() const {
   return ids;
 }
 
+// Of `slots` that `tensors` tensors like this one share.
+double Model::slot_hits(uint32_t id, uint64_t slots, uint64_t tensors) const {
+  const double full = expected_hits(slots, tensors, info(id).expert_count,
+                                    input_.work.experts_used, input_.work.heat);
+  return expected_cold_hits(full, info(id).expert_count, input_.work);
+}
+
+// In RAM or the GPU's memory: RAM counts only uses of what the GPU does not have, so that its slots
+// hold other experts.
 double Model::hits(uint32_t id) const {
   if (home(id) != Home::experts) return 1;
   const PoolLayout& pool = input_.layout->pools[input_.layout->homes[id].pool];
-  const double full = expected_hits(pool.slots, pool.tensors.size(), info(id).expert_count,
-                                    input_.work.experts_used, input_.work.heat);
-  return expected_cold_hits(full, info(id).expert_count, input_.work);
+  const uint64_t tensors = pool.tensors.size();
+  return slot_hits(id, pool.slots + tensors * gpu_slots(id), tensors);
+}
+
+double Model::upload_seconds(double bytes) const {
+  const double rate = 1e9 * input_.machine.gpus.front().upload_gbps * pace_.compute;
+  return rate > 0 ? bytes / rate : 0;
 }
 
 void Model::add_dense(uint32_t id, WalkInput& walk, TokenCost& cost) {
@@ -138,14 +160,23 @@ void Model::add_dense(uint32_t id, WalkInput& walk, TokenCost& cost) {
   }
 }
 
-// Experts on a GPU, or pinned, compute like dense weights, as many as are used.
+// Experts on a GPU, or pinned, compute like dense weights, as many as are used. Those that are
+// copied to a GPU are waited for before they compute.
 void Model::add_expert(uint32_t id, ExpertStage& stage, WalkStep& on_chip, TokenCost& cost) {
   const TensorInfo& tensor = info(id);
   const uint32_t used = std::min(input_.work.experts_used, tensor.expert_count);
   const double slice = static_cast<double>(tensor.expert_bytes());
   const double rate = rates(id).expert;
   const double seconds = rate > 0 ? slice / rate : 0;
-  (on_gpu(id) ? cost.gpu_seconds : cost.ram_seconds) += used * seconds;
+  (computes_on_gpu(id) ? cost.gpu_seconds : cost.ram_seconds) += used * seconds;
+  if (gpu_slots(id) > 0) {
+    const double missed = used * slice * (1 - gpu_hits(id));
+    gpu_hits_ += gpu_hits(id) * used;
+    gpu_uses_ += used;
+    cost.upload_bytes += missed;
+    cost.upload_seconds += upload_seconds(missed);
+    on_chip.compute_seconds += upload_seconds(missed);
+  }
   const double hit = hits(id);
   hits_ += hit * used;
   uses_ += used;
@@ -176,7 +207,7 @@ TokenCost Model::token(double read_bytes) {
   cost.host_seconds = read_bytes / static_cast<double>(kRingReadBytes) *
                       input_.machine.drive.read_cpu_us * 1e-6 / pace_.compute;
   WalkInput walk;
-  hits_ = uses_ = 0;
+  hits_ = uses_ = gpu_hits_ = gpu_uses_ = 0;
   bool looks_up = false;  // a row that is on the drive
   int layer = INT_MIN;
   size_t stage_at = 0;
@@ -210,7 +241,8 @@ TokenCost Model::token(double read_bytes) {
   // One graph a token, whatever streams; one row that is looked up is one read that is waited for.
   const double lookup = looks_up ? drive_latency_seconds(drive_) : 0;
   walk.drive = &drive_;
-  walk.prefetch = input_.work.prefetch;
+  // Nobody guesses the experts of a GPU.
+  walk.prefetch = input_.work.prefetch && input_.gpu_slots.empty();
   walk.call_seconds = call_seconds();
   if (input_.layout != nullptr) {
     walk.ring_capacity_bytes = static_cast<double>(input_.layout->ring_bytes);
@@ -228,11 +260,12 @@ TokenCost Model::token(double read_bytes) {
   cost.read_bytes = times.read_bytes;
   cost.read_seconds = times.read_seconds;
   cost.hit_share = uses_ > 0 ? hits_ / uses_ : 1;
+  cost.gpu_hit_share = gpu_uses_ > 0 ? gpu_hits_ / gpu_uses_ : 1;
   return cost;
 }
 
-// A micro-batch computes and reads at the same time, layer after layer: the larger of both. A
-// matrix takes at least as long as for one token, for its weights have to come from memory; an
+// A micro-batch computes, reads and copies at the same time, layer after layer: the largest counts.
+// A matrix takes at least as long as for one token, for its weights have to come from memory; an
 // expert gets the rows of the tokens that chose it.
 PromptCost Model::prompt() {
   PromptCost cost;
@@ -243,6 +276,9 @@ PromptCost Model::prompt() {
   double ring_bytes = 0;
   double expert_bytes = 0;
   double slice_bytes = 0;
+  double upload_bytes = 0;
+  // A cache that starts empty has nothing for the first micro-batch.
+  const double warm = work.cold_tokens > 0 ? (passes - 1) / passes : 1;
   for (const uint32_t id : order()) {
     const TensorUse& use = input_.uses[id];
     const TensorInfo& tensor = info(id);
@@ -258,6 +294,9 @@ PromptCost Model::prompt() {
       const double touched = experts * (1 - std::pow(1 - used / experts, batch));
       const double slice = static_cast<double>(tensor.expert_bytes());
       compute += std::max(touched * slice / rate.expert, batch * used * slice / rate.batch);
+      if (gpu_slots(id) > 0) {
+        upload_bytes += touched * slice * (1 - warm * gpu_slots(id) / experts);
+      }
       if (home(id) != Home::experts) continue;
       slice_bytes = slice;
       expert_bytes += touched * slice * (1 - hits(id));
@@ -278,7 +317,9 @@ PromptCost Model::prompt() {
   cost.compute_seconds = passes * compute;
   cost.read_bytes = passes * (ring_bytes + expert_bytes);
   cost.read_seconds = passes * read;
-  cost.seconds = passes * std::max(compute, read);
+  cost.upload_bytes = passes * upload_bytes;
+  if (upload_bytes > 0) cost.upload_seconds = upload_seconds(cost.upload_bytes);
+  cost.seconds = std::max({cost.compute_seconds, cost.read_seconds, cost.upload_seconds});
   // Another thread makes the pools present, and takes a core from threads that wait for each other:
   // the first prompt takes that much longer, twice as long at most.
   const double touch = 1e9 * input_.machine.memory.touch_gbps;
@@ -317,9 +358,14 @@ PromptCost prompt_cost(const CostInput& input, const Pace& pace) {
 double rate_of(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
 
 std::string token_bottleneck(const CostInput& input, const TokenCost& cost) {
-  if (cost.read_seconds > cost.compute_seconds()) {
+  if (cost.reads_longest()) {
     return fmt::format("drive: {} a token at {:.1f} GB/s",
                        format_bytes(static_cast<uint64_t>(cost.read_bytes)), cost.read_gbps());
+  }
+  if (cost.upload_seconds > cost.compute_seconds()) {
+    return fmt::format("bus: {} a token at {:.1f} GB/s",
+                       format_bytes(static_cast<uint64_t>(cost.upload_bytes)),
+                       cost.upload_bytes * 1e-9 / cost.upload_seconds);
   }
   const std::pair<double, const char*> parts[] = {
       {cost.ram_seconds, input.machine.gpus.empty() || !input.machine.gpus.front().unified
@@ -338,9 +384,13 @@ std::string token_bottleneck(const CostInput& input, const TokenCost& cost) {
 
 std::string prompt_bottleneck(const PromptCost& cost) {
   if (cost.seconds <= 0) return "not known: the profile has no rates of batches";
-  if (cost.read_seconds > cost.compute_seconds) {
+  if (cost.reads_longest()) {
     return fmt::format("drive: {} in {:.1f} s",
                        format_bytes(static_cast<uint64_t>(cost.read_bytes)), cost.read_seconds);
+  }
+  if (cost.upload_seconds > cost.compute_seconds) {
+    return fmt::format("bus: {} in {:.1f} s",
+                       format_bytes(static_cast<uint64_t>(cost.upload_bytes)), cost.upload_seconds);
   }
   const std::string computing = fmt::format("computing: {:.1f} s", cost.compute_seconds);
   if (cost.touch_seconds < 0.1 * cost.seconds) return computing;

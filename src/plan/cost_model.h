@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -39,6 +40,9 @@ struct CostInput {
   const Layout* layout = nullptr;
   // By tensor; empty: none. With the rates of gpus[0].
   std::vector<bool> on_gpu = {};
+  // By tensor, how many of its experts can be on the GPU at a time, which computes with all that
+  // are used: what is missed is copied there. 0: they compute where they lie; empty: all do.
+  std::vector<uint32_t> gpu_slots = {};
 };
 
 struct Range {
@@ -58,11 +62,16 @@ struct TokenCost {
   double read_bytes = 0;    // missed
   double read_seconds = 0;  // at the rate that such reads get
   double wait_seconds = 0;  // what computing waited for them
-  double hit_share = 1;     // of the routed experts, in memory
+  double hit_share = 1;     // of the routed experts, in RAM or the GPU's memory
   double host_seconds = 0;  // asking for what was missed, by the thread that computes
+  double upload_bytes = 0;  // copied to the GPU
+  double upload_seconds = 0;
+  double gpu_hit_share = 1;  // of the experts that are copied there, in its memory before
   double compute_seconds() const {
     return ram_seconds + gpu_seconds + kv_seconds + call_seconds + node_seconds + host_seconds;
   }
+  // Rather than computing, or the bus to the GPU.
+  bool reads_longest() const { return read_seconds > std::max(compute_seconds(), upload_seconds); }
   double read_gbps() const { return read_seconds > 0 ? read_bytes * 1e-9 / read_seconds : 0; }
 };
 
@@ -71,7 +80,10 @@ struct PromptCost {
   double compute_seconds = 0;
   double read_bytes = 0;
   double read_seconds = 0;
+  double upload_bytes = 0;  // copied to the GPU
+  double upload_seconds = 0;
   double touch_seconds = 0;  // slots of experts becoming present: of a run's first prompt
+  bool reads_longest() const { return read_seconds > std::max(compute_seconds, upload_seconds); }
 };
 
 struct Prediction {

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
+#include <vector>
 
 #include "model/gguf_bytes_for_test.h"
 
@@ -177,6 +179,118 @@ TEST_F(Predicted, ALongerContextTakesLonger) {
   const double before = predicted().token.token_seconds;
   work_.kv_tokens = 100000;
   EXPECT_NEAR(predicted().token.token_seconds - before, 1000 * (100000 - 100) / 10e9, 1e-9);
+}
+
+// One layer: 32 experts of 32 KiB, four of which a token uses, eight of which the GPU has room for.
+class Copied : public testing::Test {
+ protected:
+  Copied() {
+    GgufBytes file;
+    file.text("general.architecture", "tiny").number("tiny.block_count", 1);
+    file.number("tiny.expert_count", kExperts).number("tiny.expert_used_count", 4);
+    file.tensor({.name = "blk.0.ffn_up_exps.weight",
+                 .ne = {256, 64, kExperts},
+                 .type = GgufBytes::kF16,
+                 .bytes = kExperts * 32768});
+    const Result<ModelIndex> index = ModelIndex::open(directory_.write("m.gguf", file.build()));
+    if (!index.ok()) ADD_FAILURE() << index.status().to_string();
+    index_ = *index;
+    uses_ = assumed_uses(index_);
+    machine_.memory.read_gbps = 10;
+    machine_.compute = {{.type = "f16", .threads = 2, .token_gbps = 4, .batch_gbps = 40}};
+    machine_.gpus = {
+        {.name = "g",
+         .memory_gbps = 1000,
+         .upload_gbps = 10,
+         .compute = {{.type = "f16", .token_gbps = 100, .batch_gbps = 10000}}}};
+    machine_.drive = {.sequential_gbps = 1, .scattered_gbps = 1};
+    work_ = {.experts_used = 4, .prompt_tokens = 100, .micro_batch = 50};
+  }
+  Prediction predicted(const Layout& layout) const {
+    return predict({.index = index_,
+                    .uses = uses_,
+                    .machine = machine_,
+                    .work = work_,
+                    .layout = &layout,
+                    .gpu_slots = {kSlots}});
+  }
+  // All experts in RAM, or so many.
+  Prediction predicted() const { return predicted({.homes = {{.home = Home::pinned}}}); }
+  Prediction with_ram_slots(uint32_t slots) const {
+    const PoolLayout pool{.slice_bytes = kSlice, .slots = slots, .tensors = {TensorId{0}}};
+    return predicted({.homes = {{.home = Home::experts}}, .pools = {pool}});
+  }
+  // Of a micro-batch of 50.
+  static double touched() { return kExperts * (1 - std::pow(1 - 4.0 / kExperts, 50)); }
+
+  static constexpr uint32_t kExperts = 32;
+  static constexpr uint32_t kSlots = 8;
+  static constexpr uint32_t kSlice = 32768;
+  TestDirectory directory_;
+  ModelIndex index_;
+  std::vector<TensorUse> uses_;
+  MachineProfile machine_;
+  Workload work_;
+};
+
+TEST_F(Copied, ATokenWaitsForWhatTheGpuDoesNotHave) {
+  const TokenCost token = predicted().token;
+  EXPECT_DOUBLE_EQ(token.gpu_hit_share, 0.25);
+  EXPECT_DOUBLE_EQ(token.upload_bytes, 4 * 0.75 * kSlice);
+  EXPECT_DOUBLE_EQ(token.upload_seconds, 4 * 0.75 * kSlice / 10e9);
+  EXPECT_DOUBLE_EQ(token.gpu_seconds, 4.0 * kSlice / 100e9) << "at the GPU's rate";
+  EXPECT_EQ(token.ram_seconds, 0);
+  EXPECT_EQ(token.read_bytes, 0);
+  EXPECT_DOUBLE_EQ(token.token_seconds, token.upload_seconds + token.gpu_seconds);
+  EXPECT_EQ(predicted().bottleneck, "bus: 96 KiB a token at 10.0 GB/s");
+  machine_.gpus.front().upload_gbps = 1000;
+  EXPECT_TRUE(predicted().bottleneck.starts_with("GPU:")) << predicted().bottleneck;
+}
+
+TEST_F(Copied, FavouritesStayInTheGpusMemory) {
+  const TokenCost even = predicted().token;
+  work_.heat = 1;
+  EXPECT_DOUBLE_EQ(predicted().token.gpu_hit_share, expected_hits(kSlots, 1, kExperts, 4, 1));
+  EXPECT_LT(predicted().token.upload_seconds, even.upload_seconds);
+}
+
+TEST_F(Copied, ACacheThatStartsEmptyIsFilled) {
+  work_.cold_tokens = 1;
+  EXPECT_EQ(predicted().token.gpu_hit_share, 0);
+  EXPECT_DOUBLE_EQ(predicted().token.upload_bytes, 4.0 * kSlice);
+}
+
+TEST_F(Copied, TheDriveIsReadForWhatNeitherRamNorTheGpuHas) {
+  const Prediction prediction = with_ram_slots(16);
+  EXPECT_DOUBLE_EQ(prediction.token.hit_share, 0.75) << "16 slots and 8";
+  EXPECT_DOUBLE_EQ(prediction.token.gpu_hit_share, 0.25);
+  EXPECT_NEAR(prediction.token.read_bytes, 4 * 0.25 * kSlice, 1e-6);
+  EXPECT_DOUBLE_EQ(prediction.token.upload_bytes, 4 * 0.75 * kSlice);
+  EXPECT_TRUE(prediction.bottleneck.starts_with("drive: 32 KiB a token")) << prediction.bottleneck;
+  EXPECT_EQ(with_ram_slots(24).token.read_bytes, 0) << "24 slots and 8";
+}
+
+TEST_F(Copied, NobodyGuessesAhead) {
+  work_.prefetch = true;
+  const double with = with_ram_slots(8).token.token_seconds;
+  work_.prefetch = false;
+  EXPECT_EQ(with_ram_slots(8).token.token_seconds, with);
+}
+
+TEST_F(Copied, PromptsTakeTheLargestOfComputingReadingAndCopying) {
+  const PromptCost prompt = predicted().prompt;
+  EXPECT_DOUBLE_EQ(prompt.upload_bytes, 2 * touched() * 0.75 * kSlice);
+  EXPECT_DOUBLE_EQ(prompt.upload_seconds, prompt.upload_bytes / 10e9);
+  EXPECT_DOUBLE_EQ(prompt.compute_seconds, 2 * touched() * kSlice / 100e9);
+  EXPECT_DOUBLE_EQ(prompt.seconds, prompt.upload_seconds);
+  EXPECT_TRUE(predicted().prompt_bottleneck.starts_with("bus: 1.5 MiB in"))
+      << predicted().prompt_bottleneck;
+  EXPECT_DOUBLE_EQ(with_ram_slots(8).prompt.seconds, with_ram_slots(8).prompt.read_seconds);
+  machine_.gpus.front().upload_gbps = 1000;
+  EXPECT_DOUBLE_EQ(predicted().prompt.seconds, prompt.compute_seconds);
+  work_.cold_tokens = 1;
+  EXPECT_DOUBLE_EQ(predicted().prompt.upload_bytes, touched() * (1 + 0.75) * kSlice)
+      << "the first micro-batch finds nothing there";
 }
 
 }  // namespace

@@ -11,6 +11,10 @@ namespace hypura {
 namespace {
 
 constexpr const char* kBlock = "blk.";
+// Alignment and the padding that GPUs want behind a tensor.
+constexpr uint64_t kTensorSlack = 4096;
+// One is filled while another computes.
+constexpr uint32_t kPlaces = 2;
 
 bool may_stay_below(const TensorInfo& tensor) {
   return tensor.layer >= 0 && tensor.name.starts_with(kBlock) &&
@@ -26,6 +30,8 @@ struct LayerBytes {
 struct ModelBytes {
   LayerBytes outside;
   std::map<int, LayerBytes> layers;  // by number: files may name any
+  uint64_t dense = 0;                // of what may stay below, in all layers
+  uint64_t experts = 0;
 };
 
 ModelBytes bytes_of(const ModelIndex& index) {
@@ -40,6 +46,8 @@ ModelBytes bytes_of(const ModelIndex& index) {
     has_output |= tensor.role == TensorRole::output;
     LayerBytes& part = tensor.layer >= 0 ? bytes.layers[tensor.layer] : bytes.outside;
     (may_stay_below(tensor) ? part.below : part.core) += tensor.bytes;
+    if (!may_stay_below(tensor)) continue;
+    (tensor.role == TensorRole::expert ? bytes.experts : bytes.dense) += tensor.bytes;
   }
   // Without an output of its own a model multiplies with its embeddings: llama.cpp copies them.
   if (!has_output) bytes.outside.core += embedding;
@@ -61,7 +69,49 @@ std::string escaped(std::string_view text) {
   return result;
 }
 
+bool is_cached(const TensorInfo& tensor) {
+  return tensor.role == TensorRole::expert && may_stay_below(tensor);
+}
+
+// Slots for the same share of every layer's experts, as each token routes in each. Nothing where
+// `bytes` hold less than a token needs, or the tensors of a layer have different experts.
+std::optional<GpuShare::Experts> choose_cache(const ModelIndex& index, uint64_t bytes,
+                                              uint32_t experts_used) {
+  std::map<int, uint32_t> counts;  // of experts, by layer
+  GpuShare::Experts experts{.places = kPlaces};
+  uint64_t all_bytes = 0;
+  uint64_t slack_bytes = 0;
+  for (const TensorInfo& tensor : index.tensors()) {
+    if (!is_cached(tensor)) continue;
+    if (counts.try_emplace(tensor.layer, tensor.expert_count).first->second !=
+        tensor.expert_count) {
+      return std::nullopt;
+    }
+    experts.place_bytes = std::max(experts.place_bytes, tensor.bytes + kTensorSlack);
+    all_bytes += tensor.bytes;
+    slack_bytes += kTensorSlack;
+  }
+  const uint64_t beside = experts.places * experts.place_bytes + slack_bytes;
+  if (bytes <= beside) return std::nullopt;
+  const double share = static_cast<double>(bytes - beside) / static_cast<double>(all_bytes);
+  experts.slots.assign(index.tensors().size(), 0);
+  for (uint32_t i = 0; i < experts.slots.size(); ++i) {
+    const TensorInfo& tensor = index.tensor(TensorId{i});
+    if (!is_cached(tensor)) continue;
+    const uint32_t slots = static_cast<uint32_t>(share * tensor.expert_count);
+    if (slots < experts_used) return std::nullopt;
+    experts.slots[i] = std::min(slots, tensor.expert_count);
+    experts.cache_bytes += experts.slots[i] * tensor.expert_bytes() + kTensorSlack;
+  }
+  return experts;
+}
+
 }  // namespace
+
+TensorId GpuShare::Experts::first() const {
+  const auto found = std::find_if(slots.begin(), slots.end(), [](uint32_t n) { return n > 0; });
+  return TensorId{static_cast<uint32_t>(found - slots.begin())};
+}
 
 GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
   const ModelBytes bytes = bytes_of(index);
@@ -80,9 +130,14 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
   }
   if (share.layers == 0) return share;
 
+  const bool all_layers = share.layers == bytes.layers.size();
+  if (all_layers && input.experts_used > 0 && bytes.dense <= left &&
+      bytes.dense + bytes.experts > left) {
+    share.experts = choose_cache(index, left - bytes.dense, input.experts_used);
+  }
   std::set<int> whole;
   for (const auto& [layer, part] : bytes.layers) {
-    if (share.layers < bytes.layers.size() || part.below > left) continue;
+    if (!all_layers || share.experts.has_value() || part.below > left) continue;
     left -= part.below;
     whole.insert(layer);
   }
@@ -90,11 +145,34 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
   for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
     const TensorInfo& tensor = index.tensor(TensorId{i});
     if (tensor.role == TensorRole::embedding) continue;
-    const bool inside = tensor.layer >= first &&
-                        (!may_stay_below(tensor) || whole.contains(tensor.layer));
+    const bool dense = share.experts.has_value() && tensor.role != TensorRole::expert;
+    const bool inside = tensor.layer >= first && (dense || !may_stay_below(tensor) ||
+                                                  whole.contains(tensor.layer));
     share.on_gpu[i] = tensor.layer < 0 || inside;
     if (share.on_gpu[i]) share.weight_bytes += tensor.bytes;
   }
+  return share;
+}
+
+GpuShare unified_gpu_share(const ModelIndex& index) {
+  GpuShare share;
+  GpuShare::Experts experts{.slots = std::vector<uint32_t>(index.tensors().size()),
+                            .places = kPlaces};
+  std::set<int> layers;
+  share.on_gpu.resize(index.tensors().size());
+  for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
+    const TensorInfo& tensor = index.tensor(TensorId{i});
+    if (tensor.layer >= 0) layers.insert(tensor.layer);
+    if (is_cached(tensor)) {
+      experts.place_bytes = std::max(experts.place_bytes, tensor.bytes + kTensorSlack);
+    } else if (tensor.role != TensorRole::embedding) {
+      share.on_gpu[i] = true;
+      share.weight_bytes += tensor.bytes;
+    }
+  }
+  if (experts.place_bytes == 0) return {};
+  share.layers = static_cast<uint32_t>(layers.size());
+  share.experts = std::move(experts);
   return share;
 }
 

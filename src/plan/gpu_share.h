@@ -1,30 +1,52 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/ids.h"
 #include "model/model_index.h"
 
 namespace hypura {
 
 // What of a model lies on the GPU. Everything else stays below: in RAM, or on the drive.
 struct GpuShare {
-  std::vector<bool> on_gpu;  // by tensor; empty: none
+  std::vector<bool> on_gpu;  // by tensor, for good; empty: none
   uint32_t layers = 0;       // the last ones: attention, norms, router, shared experts and KV
   uint64_t weight_bytes = 0;
   uint64_t kv_bytes = 0;
+  // Where the GPU also computes with experts that are not there for good.
+  struct Experts {
+    std::vector<uint32_t> slots;  // by tensor: so many of its experts can be there at a time
+    uint64_t cache_bytes = 0;     // of all slots
+    uint64_t place_bytes = 0;     // for a whole tensor, to compute a batch with
+    uint32_t places = 0;
+    uint64_t bytes() const { return cache_bytes + places * place_bytes; }
+    // A tensor that has slots; what is said of one layer is said of its layer.
+    TensorId first() const;
+  };
+  std::optional<Experts> experts;
 };
 
 struct GpuShareInput {
   uint64_t bytes = 0;     // for weights and KV
   uint64_t kv_bytes = 0;  // of all layers
+  // What a token routes to in a layer, if experts may be copied to the GPU to compute there; else
+  // 0.
+  uint32_t experts_used = 0;
 };
 
-// Output and whole layers without their FFN first, as every token needs all of them and the KV cache
-// goes with them, from the last layer on; where all layers are there, FFNs and experts, layer by
-// layer as a whole. Look-ups of embeddings stay with the CPU, as llama.cpp keeps them. Pure.
+// Output and whole layers without their FFN first, as every token needs all of them and the KV
+// cache goes with them, from the last layer on; where all layers are there, FFNs and experts, layer
+// by layer as a whole, or a cache for the experts of all layers. Look-ups of embeddings stay with
+// the CPU, as llama.cpp keeps them. Pure.
 GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input);
+
+// What a GPU that shares the machine's RAM computes where experts stream: everything but
+// embeddings; experts in the slots that they are read into. Nothing for models without experts.
+// Pure.
+GpuShare unified_gpu_share(const ModelIndex& index);
 
 // A regular expression for the names of FFNs and experts that stay below, as llama.cpp's tensor
 // overrides take it; empty if there are none. Layers that are not there are no business of it, but

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "base/units.h"
 #include "model/gguf_bytes_for_test.h"
@@ -120,6 +121,109 @@ TEST_F(GpuShareTest, NeverMoreThanItHas) {
   for (uint64_t bytes = 0; bytes < index_.info().weight_bytes + kKvBytes; bytes += 10007) {
     const GpuShare share = share_of(bytes);
     EXPECT_LE(share.weight_bytes + share.kv_bytes, bytes);
+  }
+}
+
+constexpr uint32_t kExperts = 8;
+constexpr uint32_t kUsed = 2;
+constexpr uint64_t kSlack = 4096;  // behind each tensor
+
+// Two layers with attention and two tensors of experts each, the first one with a dense FFN in
+// front of them.
+class ExpertCacheTest : public testing::Test {
+ protected:
+  // `chunked`: the last layer has a tensor with fewer experts, as some architectures have.
+  void build(bool chunked = false) {
+    GgufBytes file;
+    file.text("general.architecture", "tiny").number("tiny.block_count", 2);
+    file.number("tiny.expert_count", kExperts).number("tiny.expert_used_count", kUsed);
+    add(file, "token_embd.weight", {64, 64});
+    add(file, "output.weight", {64, 64});
+    for (const std::string block : {"blk.0.", "blk.1."}) {
+      add(file, block + "attn_q.weight", {64, 64});
+      add(file, block + "ffn_up_exps.weight", {64, 64, kExperts});
+      const bool half = chunked && block == "blk.1.";
+      add(file, block + (half ? "ffn_down_chexps.weight" : "ffn_down_exps.weight"),
+          {64, 64, half ? kExperts / 2 : kExperts});
+    }
+    add(file, "blk.0.ffn_up.weight", {64, 64});
+    const Result<ModelIndex> index = ModelIndex::open(directory_.write("m.gguf", file.build()));
+    ASSERT_TRUE(index.ok()) << index.status().to_string();
+    index_ = *index;
+  }
+  GpuShare share_of(uint64_t bytes) const {
+    return choose_gpu_share(index_, {.bytes = bytes, .experts_used = kUsed});
+  }
+  TensorId id(const char* name) const { return *index_.find(name); }
+
+  static constexpr uint64_t kMatrix = 64 * 64 * 2;
+  static constexpr uint64_t kDense = 4 * kMatrix;  // output, attention, FFN
+  static constexpr uint64_t kTensor = kExperts * kMatrix;
+  // Two places, and the cache of as many slots in each of the four tensors.
+  static constexpr uint64_t with_slots(uint32_t slots) {
+    return kDense + 2 * (kTensor + kSlack) + 4 * (slots * kMatrix + kSlack);
+  }
+
+  TestDirectory directory_;
+  ModelIndex index_;
+
+ private:
+  static void add(GgufBytes& file, const std::string& name, const std::vector<int64_t>& ne) {
+    uint64_t bytes = 2;
+    for (const int64_t n : ne) bytes *= static_cast<uint64_t>(n);
+    file.tensor({.name = name, .ne = ne, .type = GgufBytes::kF16, .bytes = bytes});
+  }
+};
+
+TEST_F(ExpertCacheTest, DenseWeightsAreThereForGoodAndExpertsHaveSlots) {
+  build();
+  const GpuShare share = share_of(with_slots(3));
+  ASSERT_TRUE(share.experts.has_value());
+  EXPECT_EQ(share.weight_bytes, kDense);
+  EXPECT_TRUE(share.on_gpu[id("blk.0.ffn_up.weight").value]) << "a dense FFN";
+  for (uint32_t i = 0; i < index_.tensors().size(); ++i) {
+    const bool expert = index_.tensor(TensorId{i}).role == TensorRole::expert;
+    EXPECT_EQ(share.experts->slots[i], expert ? 3u : 0u) << index_.tensor(TensorId{i}).name;
+    EXPECT_FALSE(expert && share.on_gpu[i]) << index_.tensor(TensorId{i}).name;
+  }
+  EXPECT_EQ(share.experts->first(), id("blk.0.ffn_up_exps.weight"));
+  EXPECT_GE(share.experts->place_bytes, kTensor) << "a whole tensor";
+  EXPECT_EQ(share.experts->places, 2u) << "one is filled while another computes";
+}
+
+TEST_F(ExpertCacheTest, SlotsFitTheBytesAndAreEnoughForAToken) {
+  build();
+  uint32_t most = 0;
+  for (uint64_t bytes = 0; bytes < kDense + 4 * kTensor; bytes += 1009) {
+    const GpuShare share = share_of(bytes);
+    if (!share.experts.has_value()) {
+      EXPECT_LT(bytes, with_slots(kUsed) + 16) << "room for a token's experts is used";
+      continue;
+    }
+    EXPECT_LE(share.weight_bytes + share.experts->bytes(), bytes);
+    const uint32_t slots = share.experts->slots[share.experts->first().value];
+    EXPECT_GE(slots, kUsed);
+    EXPECT_LE(slots, kExperts);
+    EXPECT_GE(slots, most) << "more bytes, fewer slots";
+    EXPECT_LT(bytes, with_slots(slots + 1) + 16) << "one more would fit";
+    EXPECT_GE(share.experts->cache_bytes, 4 * slots * kMatrix);
+    most = slots;
+  }
+  EXPECT_EQ(most, 3u) << "what all of them would take, less two places";
+}
+
+TEST_F(ExpertCacheTest, NothingWhereNobodyAskedOrAllFit) {
+  build();
+  EXPECT_FALSE(choose_gpu_share(index_, {.bytes = with_slots(3)}).experts.has_value());
+  const GpuShare all = share_of(kDense + 4 * kTensor);
+  EXPECT_FALSE(all.experts.has_value());
+  EXPECT_TRUE(all.on_gpu[id("blk.1.ffn_up_exps.weight").value]);
+}
+
+TEST_F(ExpertCacheTest, NothingWhereALayersTensorsHaveDifferentExperts) {
+  build(true);
+  for (uint64_t bytes = 0; bytes < kDense + 4 * kTensor; bytes += 1009) {
+    EXPECT_FALSE(share_of(bytes).experts.has_value()) << bytes;
   }
 }
 

@@ -11,6 +11,7 @@
 
 namespace hypura {
 
+// compute: all that is not the drive.
 enum class Bottleneck : uint8_t { compute, drive };
 const char* to_string(Bottleneck bottleneck);
 

@@ -6,7 +6,8 @@
 namespace hypura {
 namespace {
 
-// Slots of 4 MiB at 2.3 GB/s: 6 reached 1.85 GB/s, 12 2.1 to 2.3, 24 2.3 to 2.45 (docs/experiments.md).
+// Slots of 4 MiB at 2.3 GB/s: 6 reached 1.85 GB/s, 12 2.1 to 2.3, 24 2.3 to 2.45
+// (docs/experiments.md).
 constexpr double kHiccupSeconds = 0.032;
 constexpr uint32_t kSlotsInUse = 2;
 constexpr uint32_t kSlotsUnmeasured = 24;

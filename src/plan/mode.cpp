@@ -31,8 +31,8 @@ std::optional<Mode> parse_mode(std::string_view text) {
   return std::nullopt;
 }
 
-Mode mode_of(const Layout& layout) {
-  const bool experts = !layout.pools.empty();
+Mode mode_of(const Layout& layout, bool copies_experts) {
+  const bool experts = copies_experts || !layout.pools.empty();
   const bool dense = layout.ring_bytes > 0;
   if (experts && dense) return Mode::mixed;
   return experts ? Mode::experts : Mode::dense;

@@ -16,7 +16,7 @@ bool streams(Mode mode);
 // The inverse of to_string, of what is a result: not "auto".
 std::optional<Mode> parse_mode(std::string_view text);
 
-// What a layout streams.
-Mode mode_of(const Layout& layout);
+// What a layout streams. Experts that are copied to a GPU do, also from RAM.
+Mode mode_of(const Layout& layout, bool copies_experts = false);
 
 }  // namespace hypura

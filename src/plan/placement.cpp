@@ -24,8 +24,8 @@ constexpr uint64_t kPiecesPerModel = 64;
 // Shares of the dense weights that are tried: steps of 0.1 %.
 constexpr uint32_t kShares = 1024;
 constexpr uint32_t kRingSlotsMin = 3;
-// Of the weight budget, at most. Where that follows the machine's memory the ring cannot: it must leave
-// most of it to what can be given back.
+// Of the weight budget, at most. Where that follows the machine's memory the ring cannot: it must
+// leave most of it to what can be given back.
 constexpr uint64_t kRingShare = 4;
 constexpr uint64_t kElasticRingShare = 8;
 constexpr uint32_t kRowSlotsMin = 64;
@@ -144,7 +144,7 @@ Kind Placer::kind_of(TensorId id) const {
   const TensorUse& use = input_.uses[id.value];
   const TensorInfo& tensor = info(id);
   if (!use.mapped) return Kind::unused;
-  if (use.whole) return Kind::must_pin;
+  if (use.whole || (use.experts && input_.pins_experts)) return Kind::must_pin;
   if (use.experts) {
     return use.matmul || use.rows || tensor.expert_count == 0 ? Kind::must_pin : Kind::experts;
   }
@@ -236,8 +236,8 @@ void Placer::widen_ring(Layout& layout, uint64_t stretch_bytes) const {
   }
 }
 
-// Bytes of pinned dense weights between two streamed ones, on average, in the order of use. Room for
-// the longest stretch would cost as many bytes read for every token as it saves once.
+// Bytes of pinned dense weights between two streamed ones, on average, in the order of use. Room
+// for the longest stretch would cost as many bytes read for every token as it saves once.
 uint64_t Placer::usual_stretch(const Layout& layout) const {
   uint64_t pinned_bytes = 0;
   uint64_t stretches = 0;
@@ -338,10 +338,10 @@ void Placer::pin_row_tensors(Layout& layout) const {
   }
 }
 
-// Every expert tensor gets a pool of its own, with the same share of its experts (rounded so that all
-// of them together have that share), if that is at least what one token routes to: fewer slots would
-// be overwritten before they are used again. Else as many tensors as possible get that least pool,
-// and the others share one.
+// Every expert tensor gets a pool of its own, with the same share of its experts (rounded so that
+// all of them together have that share), if that is at least what one token routes to: fewer slots
+// would be overwritten before they are used again. Else as many tensors as possible get that least
+// pool, and the others share one.
 void Placer::build_pools(Layout& layout, uint64_t budget) const {
   layout.pools.clear();
   uint64_t expert_bytes = 0;
@@ -357,8 +357,8 @@ void Placer::build_pools(Layout& layout, uint64_t budget) const {
     const uint32_t experts = first.expert_count;
     const uint32_t least = std::clamp<uint32_t>(input_.experts_used, 1, experts);
     const double each = share * experts;
-    const bool packed =
-        needs_contiguous_slices(first) || first.expert_bytes() % kBlockBytes != 0;
+    const bool packed = input_.packs_experts || needs_contiguous_slices(first) ||
+                        first.expert_bytes() % kBlockBytes != 0;
     const auto add_pool = [&](uint32_t slots, std::vector<TensorId> members) {
       for (const TensorId id : members) {
         layout.homes[id.value].pool = static_cast<uint32_t>(layout.pools.size());

@@ -21,6 +21,7 @@ SavedPlan example() {
           .micro_batch = 512,
           .choice = {.pin_bytes_max = 77, .pool_bytes_max = 88, .ring_slots = 26},
           .gpu_budget_bytes = 77,
+          .gpu_takes_experts = true,
           .threads = {.token = 2, .batch = 3},
           .kv_type_k = "q8_0",
           .kv_type_v = "f32",
@@ -47,6 +48,7 @@ TEST(PlanFile, ComesBackAsItWas) {
   ASSERT_TRUE(back.ok()) << back.status().to_string();
   EXPECT_TRUE(differences(example(), *back).empty());
   EXPECT_EQ(back->choice, example().choice);
+  EXPECT_TRUE(back->gpu_takes_experts);
   SavedPlan all = example();
   all.choice.pin_bytes_max = UINT64_MAX;
   EXPECT_EQ(parse_plan(to_json(all))->choice.pin_bytes_max, UINT64_MAX);
@@ -54,13 +56,14 @@ TEST(PlanFile, ComesBackAsItWas) {
 
 TEST(PlanFile, PlansOfBeforeLeftTheRestToTheRun) {
   std::string text = to_json(example());
-  const size_t from = text.find(",\n    \"threads\"");
+  const size_t from = text.find(",\n    \"gpu_takes_experts\"");
   const size_t to = text.find("\n  }", from);
   ASSERT_NE(from, std::string::npos);
   text.erase(from, to - from);
   const Result<SavedPlan> plan = parse_plan(text);
   ASSERT_TRUE(plan.ok()) << plan.status().to_string();
   EXPECT_EQ(plan->choice, example().choice);
+  EXPECT_FALSE(plan->gpu_takes_experts);
   EXPECT_EQ(plan->threads, ThreadCounts());
   EXPECT_EQ(plan->kv_type_k, "f16");
   EXPECT_EQ(plan->draft, "");
@@ -85,6 +88,7 @@ TEST(PlanFile, RefusesNonsense) {
       with("\"budget_bytes\": 3221225472", "\"budget_bytes\": 18446744073709551615"),
       with("\"gpu_budget_bytes\": 77", "\"gpu_budget_bytes\": 18446744073709551615"),
       with("\"gpu_budget_bytes\": 77", "\"gpu_budget_bytes\": -1"),
+      with("\"gpu_takes_experts\": true", "\"gpu_takes_experts\": 1"),
       with("\"context\": 4096", "\"context\": 0"),
       with("\"context\": 4096", "\"context\": 99999999999"),
       with("\"micro_batch\": 512", "\"micro_batch\": null"),

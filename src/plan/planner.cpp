@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "base/units.h"
 #include "plan/budget.h"
+#include "plan/gpu_copies.h"
 #include "plan/placement.h"
 #include "plan/rates.h"
 #include "plan/repacked_placement.h"
@@ -17,9 +20,6 @@ namespace {
 // What an idle desktop takes of a machine that we cannot ask: macOS and Linux start with 1.5 to 2.5
 // GB.
 constexpr uint64_t kSystemBytes = 2 * kGiB;
-// A discrete GPU's driver and runtime keep so much to themselves (CUDA context, cuBLAS: 300-500
-// MB).
-constexpr uint64_t kGpuRuntimeBytes = 512 * kMiB;
 
 Workload workload(const PlanInput& input) {
   Workload work = input.work;
@@ -55,21 +55,40 @@ Speeds speeds_of(const PlanInput& input) {
   return {.drive = 1e9 * drive, .compute = 1e9 * rates.token};
 }
 
-GpuShare choose_gpu(const PlanInput& input) {
-  return choose_gpu_share(input.index,
-                          {.bytes = input.gpu_bytes, .kv_bytes = input.demand.kv_bytes});
+bool may_copy_experts(const PlanInput& input) {
+  const std::vector<GpuProfile>& gpus = input.machine.gpus;
+  const bool one_gpu = std::count_if(gpus.begin(), gpus.end(), [](const GpuProfile& gpu) {
+                         return !gpu.unified;
+                       }) == 1;
+  const bool mode = input.mode == Mode::automatic || input.mode == Mode::experts;
+  return one_gpu && mode && input.may_copy_experts;
 }
+
+double heat_or_usual(const PlanInput& input) { return input.heat.value_or(kUsualHeat); }
 
 // Of RAM.
 uint64_t fixed_bytes(const PlanInput& input, const GpuShare& gpu) {
-  return input.demand.fixed_bytes - std::min(input.demand.fixed_bytes, gpu.kv_bytes);
+  return saturating_subtract(input.demand.fixed_bytes, gpu.kv_bytes);
+}
+
+GpuShare choose_gpu(const PlanInput& input) {
+  GpuShareInput share{.bytes = input.gpu_bytes, .kv_bytes = input.demand.kv_bytes};
+  if (may_copy_experts(input)) {
+    share.experts_used = static_cast<uint32_t>(input.index.info().expert_used_count);
+  }
+  GpuShare copying = choose_gpu_share(input.index, share);
+  if (!copying.experts.has_value()) return copying;
+  const int type = input.index.tensor(copying.experts->first()).type;
+  const CopyRates rates = copy_rates(input.machine, type, input.demand.threads);
+  const uint64_t ram_bytes = saturating_subtract(input.budget_bytes, fixed_bytes(input, copying));
+  return better_share(input.index, std::move(copying), share, rates, heat_or_usual(input),
+                      ram_bytes);
 }
 
 PlacementInput placement(const PlanInput& input, const GpuShare& gpu, const PlanChoice& choice) {
-  const uint64_t fixed = fixed_bytes(input, gpu);
   PlacementInput result{.uses = input.demand.uses,
                         .weight_budget =
-                            input.budget_bytes > fixed ? input.budget_bytes - fixed : 0,
+                            saturating_subtract(input.budget_bytes, fixed_bytes(input, gpu)),
                         .elastic = input.elastic,
                         .experts_used = static_cast<uint32_t>(input.index.info().expert_used_count),
                         .rows_per_graph = input.demand.rows_per_graph,
@@ -80,6 +99,7 @@ PlacementInput placement(const PlanInput& input, const GpuShare& gpu, const Plan
   for (size_t i = 0; i < gpu.on_gpu.size(); ++i) {
     if (gpu.on_gpu[i]) result.uses[i].mapped = false;
   }
+  if (gpu.experts.has_value()) place_for_copies(input.index, result);
   return result;
 }
 
@@ -87,16 +107,6 @@ Result<Layout> place_as(const PlanInput& input, const PlacementInput& where) {
   const std::vector<uint64_t>& repacked_bytes = input.demand.repacked_bytes;
   if (repacked_bytes.empty()) return place(input.index, where);
   return place_repacked(input.index, where, repacked_bytes);
-}
-
-Prediction predict_with(const PlanInput& input, const Layout* layout,
-                        const std::vector<bool>& on_gpu) {
-  return predict({.index = input.index,
-                  .uses = input.demand.uses,
-                  .machine = input.machine,
-                  .work = workload(input),
-                  .layout = layout,
-                  .on_gpu = on_gpu});
 }
 
 Status does_not_fit(const PlanInput& input, uint64_t minimum) {
@@ -160,13 +170,13 @@ Status stream(const PlanInput& input, Plan& plan) {
   if (!layout.ok()) return layout.status();
   if (Status status = check_choice(first, *layout); !status.ok()) return status;
   plan.choice = first;
-  plan.prediction = predict_with(input, &*layout, plan.gpu.on_gpu);
+  plan.prediction = predict_layout(input, &*layout, plan.gpu);
   plan.layout = *std::move(layout);
   if (!input.choice.has_value()) {
     for (const PlanChoice& choice : choices(*plan.layout)) {
       Result<Layout> other = place_as(input, placement(input, plan.gpu, choice));
       if (!other.ok()) continue;
-      Prediction prediction = predict_with(input, &*other, plan.gpu.on_gpu);
+      Prediction prediction = predict_layout(input, &*other, plan.gpu);
       // A hundredth better, not less: within that the model cannot tell plans apart.
       if (prediction.token.token_seconds > 0.99 * plan.prediction.token.token_seconds) continue;
       plan.choice = choice;
@@ -174,7 +184,7 @@ Status stream(const PlanInput& input, Plan& plan) {
       plan.layout = *std::move(other);
     }
   }
-  plan.mode = mode_of(*plan.layout);
+  plan.mode = mode_of(*plan.layout, plan.gpu.experts.has_value());
   return Status();
 }
 
@@ -183,11 +193,11 @@ Status stream(const PlanInput& input, Plan& plan) {
 Result<Plan> make_plan(const PlanInput& input) {
   Plan plan{.budget_bytes = input.budget_bytes, .gpu = choose_gpu(input)};
   const uint64_t weights = input.index.info().weight_bytes - plan.gpu.weight_bytes;
-  const bool asked = streams(input.mode);
+  const bool asked = streams(input.mode) || plan.gpu.experts.has_value();
   const bool fits = weights + fixed_bytes(input, plan.gpu) <= input.budget_bytes;
   if (!asked && (fits || page_cache_holds(input))) {
     plan.mode = fits ? Mode::resident : Mode::mapped;
-    plan.prediction = predict_with(input, nullptr, plan.gpu.on_gpu);
+    plan.prediction = predict_layout(input, nullptr, plan.gpu);
     return plan;
   }
   if (input.mode == Mode::resident) return does_not_fit(input, weights);
@@ -216,12 +226,23 @@ Status check_choice(const PlanChoice& choice, const Layout& layout) {
 
 uint64_t least_budget(const PlanInput& input) {
   const GpuShare gpu = choose_gpu(input);
-  return fixed_bytes(input, gpu) + minimum_weight_budget(input.index, placement(input, gpu, {}));
+  PlacementInput where = placement(input, gpu, {});
+  where.pins_experts = false;
+  return fixed_bytes(input, gpu) + minimum_weight_budget(input.index, where);
 }
 
-Prediction predict_layout(const PlanInput& input, const Layout* layout,
-                          const std::vector<bool>& on_gpu) {
-  return predict_with(input, layout, on_gpu);
+Prediction predict_layout(const PlanInput& input, const Layout* layout, const GpuShare& gpu) {
+  CostInput cost{.index = input.index,
+                 .uses = input.demand.uses,
+                 .machine = input.machine,
+                 .work = workload(input),
+                 .layout = layout,
+                 .on_gpu = gpu.on_gpu};
+  if (gpu.experts.has_value()) {
+    cost.gpu_slots = gpu.experts->slots;
+    cost.work.heat = heat_or_usual(input);
+  }
+  return predict(cost);
 }
 
 uint64_t automatic_budget(const MachineProfile& machine, uint64_t process_base_bytes) {
@@ -229,10 +250,10 @@ uint64_t automatic_budget(const MachineProfile& machine, uint64_t process_base_b
   if (machine.memory.limit_bytes > 0) {
     bytes = std::min(bytes, machine.memory.limit_bytes);
   } else {
-    bytes -= std::min(bytes, kSystemBytes);
+    bytes = saturating_subtract(bytes, kSystemBytes);
   }
   bytes = static_cast<uint64_t>(kAutoShare * static_cast<double>(bytes));
-  bytes -= std::min(bytes, process_base_bytes);
+  bytes = saturating_subtract(bytes, process_base_bytes);
   for (const GpuProfile& gpu : machine.gpus) {
     if (gpu.unified && gpu.working_set_bytes > 0) bytes = std::min(bytes, gpu.working_set_bytes);
   }
@@ -241,31 +262,14 @@ uint64_t automatic_budget(const MachineProfile& machine, uint64_t process_base_b
 
 Result<uint64_t> gpu_bytes(const MachineProfile& machine, const GpuBudget& budget,
                            const ModelDemand& demand) {
-  const auto beside_activations = [&](uint64_t bytes) {
-    return bytes - std::min(bytes, demand.compute_bytes);
-  };
-  const bool asked = budget.kind == GpuBudget::Kind::bytes;
-  if (budget.kind == GpuBudget::Kind::none) return uint64_t{0};
-  if (machine.gpus.empty() || machine.gpus.front().unified) {
-    if (!asked) return uint64_t{0};
-    return Status(StatusCode::does_not_fit,
-                  fmt::format("--gpu-budget {}: this machine has no GPU with memory of its own",
-                              format_bytes(budget.bytes)))
-        .suggest("--gpu-budget 0, or another --machine");
+  std::vector<uint64_t> free_bytes;
+  if (!machine.gpus.empty() && !machine.gpus.front().unified) {
+    const GpuProfile& gpu = machine.gpus.front();
+    free_bytes.push_back(gpu.working_set_bytes > 0 ? gpu.working_set_bytes : gpu.total_bytes);
   }
-  const GpuProfile& gpu = machine.gpus.front();
-  const uint64_t all = gpu.working_set_bytes > 0 ? gpu.working_set_bytes : gpu.total_bytes;
-  const uint64_t free = all - std::min(all, kGpuRuntimeBytes);
-  if (!asked) return beside_activations(free);
-  if (budget.bytes > free) {
-    return Status(StatusCode::does_not_fit,
-                  fmt::format("--gpu-budget {}: the GPU has {} to give",
-                              format_bytes(budget.bytes), format_bytes(free)))
-        .because(fmt::format("{} less {} for its driver and libraries", format_bytes(all),
-                             format_bytes(kGpuRuntimeBytes)))
-        .suggest("--gpu-budget auto, or a smaller one");
-  }
-  return beside_activations(budget.bytes);
+  const Result<uint64_t> bytes = resolve(budget, free_bytes);
+  if (!bytes.ok()) return bytes;
+  return saturating_subtract(*bytes, demand.compute_bytes);
 }
 
 TierBytes tier_bytes(const ModelIndex& index, const Plan& plan) {

@@ -51,7 +51,10 @@ struct PlanInput {
   // machine has available; 0: it may not.
   uint64_t available_bytes = 0;
   uint64_t gpu_bytes = 0;  // of gpus[0] for weights and KV; 0: the GPU takes no part
-  Workload work;           // kv_bytes_per_token, experts_used and micro_batch are filled in
+  bool may_copy_experts = true;  // to the GPU, where that pays
+  std::optional<double> heat;    // of the model's routing (see Workload), where that was seen
+  // kv_bytes_per_token, experts_used and micro_batch are filled in; heat where experts are copied.
+  Workload work;
   std::optional<PlanChoice> choice;  // made before: only carried out
 };
 
@@ -77,9 +80,8 @@ Status check_choice(const PlanChoice& choice, const Layout& layout);
 // The least budget that make_plan() accepts.
 uint64_t least_budget(const PlanInput& input);
 
-// The prediction of a layout that exists, and of what lies on a GPU, by tensor.
-Prediction predict_layout(const PlanInput& input, const Layout* layout,
-                          const std::vector<bool>& on_gpu);
+// The prediction of a layout that exists, and of what a GPU has.
+Prediction predict_layout(const PlanInput& input, const Layout* layout, const GpuShare& gpu);
 
 // Bytes of a machine's RAM that `auto` gives to a model there: what an idle system leaves, less a
 // twentieth; of unified memory at most what its GPU may use.

@@ -25,10 +25,11 @@ MachineProfile reader_machine() {
   return machine;
 }
 
-// A small model: dense matrices of given rows, and experts where `experts` > 0.
+// A small model: dense matrices of given rows, and in the first layers experts where `experts` > 0.
 class Small {
  public:
-  explicit Small(const std::vector<int64_t>& rows, uint32_t experts = 0) {
+  explicit Small(const std::vector<int64_t>& rows, uint32_t experts = 0,
+                 size_t expert_layers = 2) {
     GgufBytes file;
     file.text("general.architecture", "tiny")
         .number("tiny.block_count", static_cast<uint32_t>(rows.size()));
@@ -38,7 +39,8 @@ class Small {
     for (size_t i = 0; i < rows.size(); ++i) {
       const std::string block = "blk." + std::to_string(i) + ".";
       add(file, block + "attn_q.weight", {256, rows[i]});
-      if (experts > 0 && i < 2) add(file, block + "ffn_up_exps.weight", {256, 64, experts});
+      if (experts == 0 || i >= expert_layers) continue;
+      add(file, block + "ffn_up_exps.weight", {256, 64, experts});
     }
     const Result<ModelIndex> index = ModelIndex::open(directory_.write("m.gguf", file.build()));
     if (!index.ok()) ADD_FAILURE() << index.status().to_string();
@@ -277,7 +279,8 @@ TEST(Planner, AGpuTakesDenseWeightsFirst) {
   const Result<Plan> plan = make_plan(input);
   ASSERT_TRUE(plan.ok());
   for (uint32_t i = 0; i < plan->gpu.on_gpu.size(); ++i) {
-    EXPECT_EQ(plan->gpu.on_gpu[i], model.uses()[i].matmul) << model.index().tensor(TensorId{i}).name;
+    EXPECT_EQ(plan->gpu.on_gpu[i], model.uses()[i].matmul)
+        << model.index().tensor(TensorId{i}).name;
   }
   EXPECT_GT(plan->prediction.token.gpu_seconds, 0);
 }
@@ -294,6 +297,106 @@ TEST(Planner, KvGoesWithItsLayersToTheGpu) {
   EXPECT_EQ(make_plan(input)->gpu.kv_bytes, 3 * kMiB);
   EXPECT_EQ(make_plan(input)->gpu.layers, 3u);
   EXPECT_LE(least_budget(input), alone - 3 * kMiB);
+}
+
+// Eight layers with 16 experts of 32 KiB each, of which a GPU has room for a few of every layer, or
+// for those of four layers.
+class Copying : public testing::Test {
+ protected:
+  Copying() {
+    model_.machine().compute = {{.type = "f16", .threads = 1, .token_gbps = 1, .batch_gbps = 1}};
+    model_.machine().gpus = {gpu()};
+  }
+  static GpuProfile gpu() {
+    return {.name = "g", .total_bytes = kGiB, .memory_gbps = 1000, .upload_gbps = 25};
+  }
+  PlanInput input(uint64_t budget = 16 * kMiB) const {
+    PlanInput input = model_.input(budget);
+    input.gpu_bytes = 2400 * kKiB;
+    return input;
+  }
+  static bool copies(const PlanInput& input) {
+    const Result<Plan> plan = make_plan(input);
+    if (!plan.ok()) ADD_FAILURE() << plan.status().to_string();
+    return plan.ok() && plan->gpu.experts.has_value();
+  }
+
+  Small model_ = Small(std::vector<int64_t>(8, 64), 16, 8);
+};
+
+TEST_F(Copying, ExpertsStayInRamAndPassThroughTheGpu) {
+  const Result<Plan> plan = make_plan(input());
+  ASSERT_TRUE(plan.ok()) << plan.status().to_string();
+  ASSERT_TRUE(plan->gpu.experts.has_value());
+  EXPECT_EQ(plan->mode, Mode::experts);
+  ASSERT_TRUE(plan->layout.has_value()) << "though all of it fits RAM";
+  const std::vector<TensorInfo>& tensors = model_.index().tensors();
+  for (uint32_t i = 0; i < tensors.size(); ++i) {
+    const Home home = tensors[i].expert_count > 0 ? Home::pinned : Home::unused;
+    EXPECT_EQ(plan->layout->homes[i].home, home) << tensors[i].name;
+  }
+  EXPECT_EQ(plan->prediction.token.ram_seconds, 0);
+  EXPECT_EQ(plan->prediction.token.read_bytes, 0);
+  EXPECT_GT(plan->prediction.token.upload_seconds, 0);
+  EXPECT_GT(plan->prediction.token.gpu_hit_share, 0);
+  EXPECT_LT(plan->prediction.token.gpu_hit_share, 1);
+}
+
+TEST_F(Copying, NotWhereTheDriveIsWaitedFor) {
+  PlanInput small = input();
+  small.budget_bytes = least_budget(small);
+  const Result<Plan> plan = make_plan(small);
+  ASSERT_TRUE(plan.ok()) << plan.status().to_string();
+  EXPECT_FALSE(plan->gpu.experts.has_value());
+  EXPECT_FALSE(plan->layout->pools.empty());
+  EXPECT_GT(plan->prediction.token.read_bytes, 0);
+}
+
+TEST_F(Copying, OnlyWhereItPays) {
+  EXPECT_TRUE(copies(input()));
+  model_.machine().gpus.front().upload_gbps = 0.1;
+  EXPECT_FALSE(copies(input())) << "the CPU is faster than the bus";
+  EXPECT_EQ(make_plan(input())->mode, Mode::resident);
+  EXPECT_GT(make_plan(input())->prediction.token.ram_seconds, 0);
+  model_.machine().gpus.front().upload_gbps = 0;
+  EXPECT_FALSE(copies(input())) << "not known";
+}
+
+TEST_F(Copying, WhatIsKnownOfTheRoutingDecides) {
+  model_.machine().gpus.front().upload_gbps = 1;
+  PlanInput even = input();
+  even.heat = 0;
+  EXPECT_FALSE(copies(even));
+  PlanInput hot = input();
+  hot.heat = 2;
+  EXPECT_TRUE(copies(hot));
+  EXPECT_GT(make_plan(hot)->prediction.token.gpu_hit_share, 0.8);
+  model_.machine().gpus.front().upload_gbps = 25;
+  EXPECT_LT(make_plan(even)->prediction.token.gpu_hit_share,
+            make_plan(input())->prediction.token.gpu_hit_share)
+      << "an unknown model's is not even";
+}
+
+TEST_F(Copying, OnlyWhereTheEngineWould) {
+  PlanInput asked = input();
+  asked.mode = Mode::experts;
+  EXPECT_TRUE(copies(asked));
+  asked.mode = Mode::resident;
+  EXPECT_FALSE(copies(asked));
+  PlanInput exact = input();
+  exact.may_copy_experts = false;
+  EXPECT_FALSE(copies(exact));
+  model_.machine().gpus = {gpu(), {.name = "of the processor", .unified = true}};
+  EXPECT_TRUE(copies(input()));
+  model_.machine().gpus = {gpu(), gpu()};
+  EXPECT_FALSE(copies(input())) << "two GPUs";
+}
+
+TEST_F(Copying, ASavedPlanSaysSo) {
+  PlanInput plan = input();
+  EXPECT_TRUE(saved_plan(plan, *make_plan(plan)).gpu_takes_experts);
+  plan.may_copy_experts = false;
+  EXPECT_FALSE(saved_plan(plan, *make_plan(plan)).gpu_takes_experts);
 }
 
 TEST(GpuBytes, WhatTheGpuHasLessWhatIsTaken) {

@@ -25,8 +25,8 @@ struct KernelRates {
 KernelRates kernel_rates(const std::vector<ComputeSample>& samples, std::string_view type,
                          int threads, double memory_gbps);
 
-// What `nodes` nodes of a graph cost beside their work, on `threads` threads (0, or a count that was
-// not measured: the most). 0 where it is not known.
+// What `nodes` nodes of a graph cost beside their work, on `threads` threads (0, or a count that
+// was not measured: the most). 0 where it is not known.
 double nodes_seconds(const std::vector<NodeSample>& samples, int threads, double nodes);
 
 struct ReadShape {

@@ -78,8 +78,8 @@ ThreadTime time_of(const ModelIndex& index, const MachineProfile& machine,
   return time;
 }
 
-// Rates of a processor that others used, or that slowed down, say nothing about threads: of two that
-// share a core with another program the one waits for the other.
+// Rates of a processor that others used, or that slowed down, say nothing about threads: of two
+// that share a core with another program the one waits for the other.
 bool doubtful(const MachineProfile& machine) {
   return std::any_of(machine.warnings.begin(), machine.warnings.end(), [](const auto& warning) {
     return warning.starts_with("busy:") || warning.starts_with("throttled:");
@@ -113,7 +113,9 @@ std::string reason(const MachineProfile& machine, const std::vector<ThreadTime>&
   if (machine.cores > 0 && usual.token > machine.cores) {
     return fmt::format("{} are usual, but only {} can run at once", usual.token, machine.cores);
   }
-  if (doubtful(machine)) return "the usual number: the machine was busy, or throttled, when measured";
+  if (doubtful(machine)) {
+    return "the usual number: the machine was busy, or throttled, when measured";
+  }
   if (chosen == usual) {
     return times.size() == 1 ? "the usual number: only one was measured"
                              : "the usual number: no other one is faster beyond what repeats";

@@ -30,9 +30,10 @@ struct ThreadChoice {
 
 // The counts with which a machine's measured kernels compute a model fastest. `usual` stays where
 // nothing was measured, where it was not, where the machine was busy meanwhile, and where another
-// count gains no more than both rates spread: it is only left for what is faster beyond doubt, or where it is more threads than may run
-// at once. Depends on model and machine alone, not on budget or mode, so that these do not change
-// bits: attention over 512 tokens and more adds up as many parts as there are threads. Pure.
+// count gains no more than both rates spread: it is only left for what is faster beyond doubt, or
+// where it is more threads than may run at once. Depends on model and machine alone, not on budget
+// or mode, so that these do not change bits: attention over 512 tokens and more adds up as many
+// parts as there are threads. Pure.
 ThreadChoice choose_threads(const ModelIndex& index, const MachineProfile& machine,
                             const ThreadCounts& usual);
 

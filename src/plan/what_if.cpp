@@ -61,12 +61,11 @@ Result<std::vector<WhatIf>> parse_what_if(std::string_view text) {
 }
 
 void apply(const std::vector<WhatIf>& changes, MachineProfile& machine, uint64_t& budget_bytes) {
-  const auto less = [](uint64_t a, uint64_t b) { return a > b ? a - b : 0; };
   for (const WhatIf& change : changes) {
     uint64_t& total = machine.memory.total_bytes;
     switch (change.kind) {
       case WhatIf::Kind::ram_is:
-        budget_bytes = less(budget_bytes + change.bytes, total);
+        budget_bytes = saturating_subtract(budget_bytes + change.bytes, total);
         total = change.bytes;
         break;
       case WhatIf::Kind::ram_more:
@@ -74,8 +73,8 @@ void apply(const std::vector<WhatIf>& changes, MachineProfile& machine, uint64_t
         total += change.bytes;
         break;
       case WhatIf::Kind::ram_less:
-        budget_bytes = less(budget_bytes, change.bytes);
-        total = less(total, change.bytes);
+        budget_bytes = saturating_subtract(budget_bytes, change.bytes);
+        total = saturating_subtract(total, change.bytes);
         break;
       case WhatIf::Kind::drive_is: {
         DriveProfile& drive = machine.drive;
@@ -102,6 +101,8 @@ std::vector<std::string> suggestions(const PlanInput& input, const Plan& plan,
                       .elastic = input.elastic,
                       .mode = input.mode,
                       .gpu_bytes = input.gpu_bytes,
+                      .may_copy_experts = input.may_copy_experts,
+                      .heat = input.heat,
                       .work = {.kv_tokens = input.work.kv_tokens,
                                .prompt_tokens = prompt_tokens,
                                .prefetch = input.work.prefetch,

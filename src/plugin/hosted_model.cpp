@@ -18,7 +18,7 @@ namespace {
 // which are allocated but not touched yet.
 uint64_t automatic_bytes(uint64_t buffer_bytes) {
   const uint64_t bytes = static_cast<uint64_t>(kAutoShare * static_cast<double>(available_bytes()));
-  return bytes > buffer_bytes ? bytes - buffer_bytes : 0;
+  return saturating_subtract(bytes, buffer_bytes);
 }
 
 std::string hit_rate(const char* what, uint64_t hits, uint64_t misses) {

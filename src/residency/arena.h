@@ -25,9 +25,9 @@ enum class Present : uint8_t {
   later,  // by make_present(), or page by page on first use
 };
 
-// One anonymous mapping in 2 MiB pages where the system has them: huge pages that are present double
-// direct-read bandwidth (0.9-1.1 -> 2.0-2.5 GB/s measured). Starts at a multiple of 2 MiB when it is
-// that large, else of a page.
+// One anonymous mapping in 2 MiB pages where the system has them: huge pages that are present
+// double direct-read bandwidth (0.9-1.1 -> 2.0-2.5 GB/s measured). Starts at a multiple of 2 MiB
+// when it is that large, else of a page.
 class Arena {
  public:
   Arena() = default;

@@ -1,7 +1,6 @@
 #include "residency/raw_bandwidth.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "base/units.h"
@@ -46,11 +45,6 @@ RawBandwidth::RawBandwidth(Reader reader, Arena memory, Clock clock)
     : reader_(std::move(reader)), memory_(std::move(memory)), clock_(std::move(clock)) {
   reader_.add_sink(*this);
   for (uint32_t slot = 0; slot < memory_.bytes() / kReadChunkBytes; ++slot) free_.push_back(slot);
-}
-
-uint64_t RawBandwidth::steady_clock_ns() {
-  return static_cast<uint64_t>(
-      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
 }
 
 FileRange RawBandwidth::next_chunk() {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/clock.h"
 #include "model/model_index.h"
 #include "residency/arena.h"
 #include "residency/reader.h"
@@ -31,7 +32,7 @@ class RawBandwidth final : public LoadSink {
 
   using Clock = std::function<uint64_t()>;  // nanoseconds
   static Result<std::unique_ptr<RawBandwidth>> open(const ModelIndex& index, BlockDevice& device,
-                                                    Clock clock = steady_clock_ns);
+                                                    Clock clock = now_ns);
 
   // Reads `bytes`, rounded up to whole chunks; from 1 GiB on, filling and draining the queue (64
   // MiB) no longer shows. Errors: failed, or interrupted once *stop is set; `stop` may be null.
@@ -42,7 +43,6 @@ class RawBandwidth final : public LoadSink {
 
  private:
   RawBandwidth(Reader reader, Arena memory, Clock clock);
-  static uint64_t steady_clock_ns();
   FileRange next_chunk();
   void on_loaded(uint32_t slot, const Status& status) override;
 

@@ -1,8 +1,7 @@
 #include "residency/reader.h"
 
-#include <chrono>
-
 #include "base/check.h"
+#include "base/clock.h"
 
 namespace hypura {
 namespace {
@@ -16,7 +15,6 @@ class Waiter final : public LoadSink {
   bool done = false;
   Status result;
 };
-
 
 }  // namespace
 
@@ -56,11 +54,10 @@ void Reader::pump() {
 }
 
 void Reader::wait_one() {
-  const auto start = std::chrono::steady_clock::now();
+  const uint64_t start_ns = now_ns();
   const std::optional<LoadResult> result = queue_->take(true);
   HYPURA_CHECK(result.has_value());
-  stall_ns_ += static_cast<uint64_t>(
-      std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count());
+  stall_ns_ += now_ns() - start_ns;
   ++waits_;
   deliver(*result);
   pump();

@@ -67,13 +67,17 @@ Status Residency::build() {
   if (Status status = build_ring(); !status.ok()) return status;
   if (Status status = build_pinned(); !status.ok()) return status;
   // In the order of the first reads into it, which go on behind.
+  prefaulter_ = std::make_unique<Prefaulter>(memory());
+  return Status();
+}
+
+std::vector<std::span<std::byte>> Residency::memory() const {
   std::vector<std::span<std::byte>> memory{pinned_memory_.memory()};
   for (const auto& pool : pools_) memory.push_back(pool->memory());
   for (const auto& pool : row_pools_) {
     if (pool != nullptr) memory.push_back(pool->memory());
   }
-  prefaulter_ = std::make_unique<Prefaulter>(std::move(memory));
-  return Status();
+  return memory;
 }
 
 Status Residency::build_pools() {
@@ -206,13 +210,13 @@ Status Residency::load_pinned(const std::function<bool(uint64_t, uint64_t)>& pro
     }
     // Parts begin at whole blocks, so each lands behind the one before it.
     const uint64_t end = run.offset + run.bytes;
+    const uint64_t first_block = round_down(run.offset, kBlockBytes);
     for (uint64_t begin = run.offset; begin < end && going;) {
       const uint64_t part_end = std::min(end, round_down(begin, kLoadPartBytes) + kLoadPartBytes);
       ++sink.outstanding;
       reader_.submit(sink_id, part++,
                      {.shard = run.shard, .offset = begin, .bytes = part_end - begin},
-                     buffer + (round_down(begin, kBlockBytes) - round_down(run.offset, kBlockBytes)),
-                     ReadClass::demand);
+                     buffer + (round_down(begin, kBlockBytes) - first_block), ReadClass::demand);
       begin = part_end;
       going = wait_until(kLoadPartsMax - 1);
     }
@@ -311,7 +315,8 @@ std::vector<TensorId> Residency::set_cache_bytes(uint64_t bytes) {
   const uint64_t pools_least = cache.least;
   const uint64_t pools_most = cache.most - dense_most;
   bytes = std::clamp(bytes, cache.least, cache.most);
-  const uint64_t pools = std::clamp(bytes - std::min(bytes, dense_most), pools_least, pools_most);
+  const uint64_t pools =
+      std::clamp(saturating_subtract(bytes, dense_most), pools_least, pools_most);
   if (loose_ != nullptr) {
     loose_->resize(bytes - pools, moved);
     for (const DenseWeight& weight : loose_->weights()) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "model/layout.h"
@@ -97,6 +98,9 @@ class Residency {
 
   // Copies bytes of a tensor from the file, whatever its home. Slow; for inspection.
   Status read_bytes(TensorId tensor, uint64_t offset, std::byte* destination, uint64_t bytes);
+
+  // All that weights and caches lie in.
+  std::vector<std::span<std::byte>> memory() const;
 
   Reader& reader() { return reader_; }
   ResidencyStats stats() const;

@@ -49,7 +49,7 @@ uint64_t allocations(const EngineOptions& options) {
 
 TEST(Allocations, StreamingAddsNoneToAToken) {
   quiet_llama_log(false);
-  const Script script{.model = std::string(HYPURA_REPO_DIR) + "/models/storyteller-moe-q4_k_m.gguf"};
+  const Script script{.model = HYPURA_REPO_DIR "/models/storyteller-moe-q4_k_m.gguf"};
   const uint64_t resident = allocations(resident_options(script));
   EXPECT_GT(resident, 0U);  // the counter counts
   for (const double percent : {110.0, 140.0, 160.0}) {

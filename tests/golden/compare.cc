@@ -1,5 +1,5 @@
-// hypura_compare MODEL [SHARE...]: compares streamed with resident logits of one model, at the least
-// budget and at shares of its weights above that. For finding out why a golden test fails.
+// hypura_compare MODEL [SHARE...]: compares streamed with resident logits of one model, at the
+// least budget and at shares of its weights above that. For finding out why a golden test fails.
 #include <cstdio>
 #include <cstdlib>
 #include <string>

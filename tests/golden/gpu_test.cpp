@@ -1,21 +1,26 @@
-// GPU, RAM and drive at once, on a GPU that the CPU plays: whatever lies where, the bits are those of
-// the whole model in RAM.
+// GPU, RAM and drive at once, on a GPU that the CPU plays: whatever lies where, the bits are those
+// of the whole model in RAM.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "base/units.h"
+#include "cli/report.h"
 #include "engine/llama_log.h"
 #include "golden/golden.h"
 #include "golden/host_gpu.h"
+#include "io/sim_device.h"
 
 namespace hypura::golden {
 namespace {
 
 constexpr unsigned kSeconds = 300;
+constexpr uint32_t kFaultSeeds = 16;
 // Free enough for everything here, and what an engine leaves to drivers.
 constexpr uint64_t kFree = 4 * kGiB;
 
@@ -34,10 +39,33 @@ constexpr Shape kShapes[] = {
                       "--used 4 --expert-ff 256 --shared-ff 512"},
 };
 
+// Deep enough for two layers' experts, and a few of every layer.
+constexpr Shape kDeepShapes[] = {
+    {"DeepExperts", "--arch qwen3moe --layers 8 --embd 512 --heads 8 --kv-heads 4 --experts 16 "
+                    "--used 4 --expert-ff 256"},
+    {"DeepSharedExperts", "--arch qwen2moe --layers 8 --embd 512 --heads 8 --kv-heads 4 "
+                          "--experts 12 --used 2 --expert-ff 256 --shared-ff 512"},
+    // Rows that GPUs pad.
+    {"OddExperts", "--arch qwen3moe --layers 8 --embd 256 --heads 4 --kv-heads 2 --experts 32 "
+                   "--used 2 --expert-ff 768"},
+};
+
 // The budget of the GPU with which `share` of the weights fit there, beside what contexts take.
 uint64_t gpu_bytes(const PlanSummary& all, double share) {
   return all.gpu.kv_bytes + all.gpu.compute_bytes +
          static_cast<uint64_t>(share * static_cast<double>(all.gpu.weight_bytes));
+}
+
+// The whole model in RAM, without a GPU. What went wrong; empty if nothing.
+std::string run_in_ram(const Script& script, Trace* reference) {
+  EngineOptions options = resident_options(script);
+  options.gpu_budget = {.kind = GpuBudget::Kind::none};
+  auto engine = Engine::open(options);
+  if (!engine.ok()) return engine.status().to_string();
+  auto trace = run_script(**engine, script);
+  if (!trace.ok()) return trace.status().to_string();
+  *reference = *std::move(trace);
+  return std::string();
 }
 
 std::string run(const EngineOptions& options, const Script& script, const Trace& reference,
@@ -53,21 +81,13 @@ std::string run(const EngineOptions& options, const Script& script, const Trace&
 }
 
 // Everywhere between all on the GPU and one layer's attention, and RAM from plenty to the least.
-std::string compare_placements(const Script& script) {
+std::string compare_placements(const Script& script, HostGpuKind kind) {
   quiet_llama_log(false);
-  EngineOptions resident = resident_options(script);
-  resident.gpu_budget = {.kind = GpuBudget::Kind::none};
   Trace reference;
-  {
-    auto engine = Engine::open(resident);
-    if (!engine.ok()) return engine.status().to_string();
-    auto trace = run_script(**engine, script);
-    if (!trace.ok()) return trace.status().to_string();
-    reference = *std::move(trace);
-  }
-  register_host_gpu(kFree, kFree);
+  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
+  EngineOptions resident = resident_options(script);
+  register_host_gpu(kFree, kFree, kind);
   PlanSummary all;
-  resident.gpu_budget = {};
   if (std::string text = run(resident, script, reference, &all); !text.empty()) {
     return "all on the GPU: " + text;
   }
@@ -77,6 +97,7 @@ std::string compare_placements(const Script& script) {
       EngineOptions options =
           streams ? streamed_options(script, {.kind = RamBudget::Kind::minimum}) : resident;
       options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = gpu_bytes(all, share)};
+      options.gpu_takes_experts = false;
       PlanSummary plan;
       const std::string text = run(options, script, reference, &plan);
       const std::string where = fmt::format("{} % on the GPU, {}: ", 100 * share,
@@ -90,27 +111,251 @@ std::string compare_placements(const Script& script) {
   return std::string();
 }
 
-class Gpu : public testing::TestWithParam<Shape> {};
-
-TEST_P(Gpu, BitsAreThoseOfRam) {
-  const std::string folder = testing::TempDir() + "hypura-gpu-" + GetParam().name;
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
-  const std::string model = folder + "/m.gguf";
-  const std::string command =
-      fmt::format("{} {} --quant q4_k_m --vocab 1024 --out {} > {}/log 2>&1", HYPURA_MAKE_MODEL,
-                  GetParam().options, model, folder);
-  ASSERT_EQ(std::system(command.c_str()), 0) << command;
-  EXPECT_EQ(in_child([&] { return compare_placements({.model = model}); }, kSeconds),
-            "");
-  std::filesystem::remove_all(folder);
+// Experts that do not fit there are copied to the GPU: from RAM for good, from the least that RAM
+// can hold, and while it is the drive that they come from.
+std::string compare_copies(const Script& script) {
+  quiet_llama_log(false);
+  Trace reference;
+  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
+  EngineOptions resident = resident_options(script);
+  register_host_gpu(kFree, kFree);
+  PlanSummary all;
+  if (std::string text = run(resident, script, reference, &all); !text.empty()) {
+    return "all on the GPU: " + text;
+  }
+  for (const double share : {0.9, 0.75}) {
+    for (const auto& [budget, where] :
+         {std::pair(RamBudget{.kind = RamBudget::Kind::minimum}, "the drive"),
+          std::pair(RamBudget{.kind = RamBudget::Kind::bytes, .bytes = kFree}, "RAM")}) {
+      EngineOptions options = streamed_options(script, budget);
+      options.mode = Mode::automatic;
+      options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = gpu_bytes(all, share)};
+      options.gpu_takes_experts = true;
+      auto engine = Engine::open(options);
+      const std::string at = fmt::format("{} % on the GPU, the rest from {}: ", 100 * share, where);
+      if (!engine.ok()) return at + engine.status().to_string();
+      if (!(*engine)->plan().gpu.experts.has_value()) return at + "it takes no experts";
+      auto trace = run_script(**engine, script);
+      if (!trace.ok()) return at + trace.status().to_string();
+      const std::string text = difference(reference, *trace);
+      if (!text.empty()) return at + text;
+      const GpuWalkStats stats = *(*engine)->stats().gpu;
+      if (stats.hits == 0 || stats.misses == 0) {
+        return fmt::format("{}{} hits, {} misses", at, stats.hits, stats.misses);
+      }
+      if (stats.copied_bytes < stats.misses) return at + "nothing was copied";
+    }
+  }
+  return std::string();
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Gpu, testing::ValuesIn(kShapes),
-                         [](const auto& shape) { return std::string(shape.param.name); });
+// A GPU that computes in RAM: of a model that fits all of it, of one that does not the experts in
+// the slots that they are read into.
+std::string compare_unified(const Script& script) {
+  quiet_llama_log(false);
+  Trace reference;
+  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
+  EngineOptions resident = resident_options(script);
+  register_host_gpu(kFree, kFree, HostGpuKind::unified);
+  PlanSummary all;
+  if (std::string text = run(resident, script, reference, &all); !text.empty()) {
+    return "all of it: " + text;
+  }
+  if (!all.gpu.unified || all.gpu.weight_bytes == 0) return "the GPU takes no part";
+  for (const RamBudget& budget : {RamBudget{.kind = RamBudget::Kind::minimum},
+                                  RamBudget{.kind = RamBudget::Kind::bytes,
+                                            .bytes = all.fixed_bytes + all.weight_bytes / 2}}) {
+    EngineOptions options = streamed_options(script, budget);
+    const uint64_t shown = host_gpu_shown_bytes();
+    PlanSummary plan;
+    const std::string text = run(options, script, reference, &plan);
+    const std::string at = fmt::format("{} of RAM: ", format_bytes(plan.budget_bytes));
+    if (!text.empty()) return at + text;
+    if (!plan.gpu.experts.has_value()) return at + "it takes no experts";
+    if (host_gpu_shown_bytes() < shown + plan.cached_bytes) {
+      return at + "it was not shown the slots";
+    }
+    if (plan.streamed_bytes == 0) return at + "nothing streams";
+  }
+  return std::string();
+}
+
+// A drive that fails now and then (a run reads thousands of times), below a GPU that takes experts
+// from RAM's slots: the right bits or a clean error, also from an engine that had one.
+std::string survive_faults(const Script& script, HostGpuKind kind) {
+  quiet_llama_log(false);
+  Trace reference;
+  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
+  register_host_gpu(kFree, kFree, kind);
+  PlanSummary all;
+  if (std::string text = run(resident_options(script), script, reference, &all); !text.empty()) {
+    return "all on the GPU: " + text;
+  }
+  int right = 0;
+  int failed = 0;
+  for (uint32_t seed = 1; seed <= kFaultSeeds; ++seed) {
+    EngineOptions options = streamed_options(script, {.kind = RamBudget::Kind::minimum});
+    if (kind == HostGpuKind::discrete) {
+      options.mode = Mode::automatic;
+      options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = gpu_bytes(all, 0.75)};
+      options.gpu_takes_experts = true;
+    }
+    options.make_device = [&] {
+      SimOptions drive{.seed = seed, .depth = 4};
+      drive.faults.short_read = 0.2;
+      drive.faults.eio = 0.02;
+      if (seed % 2 == 0) drive.faults.eio_permanent = 0.002;
+      return make_sim_device(drive);
+    };
+    auto engine = Engine::open(options);
+    if (!engine.ok()) {
+      ++failed;
+      continue;
+    }
+    if (!(*engine)->plan().gpu.experts.has_value()) return "the GPU takes no experts";
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      llama_memory_clear(llama_get_memory((*engine)->context()), true);
+      auto trace = run_script(**engine, script);
+      if (!trace.ok()) {
+        ++failed;
+        const std::string& message = trace.status().message();
+        if (message.find(script.model) == std::string::npos) return "an unclear error: " + message;
+        continue;
+      }
+      ++right;
+      const std::string text = difference(reference, *trace);
+      if (!text.empty()) return fmt::format("seed {}: {}", seed, text);
+    }
+  }
+  if (right < 4 || failed < 4) return fmt::format("{} right, {} failed", right, failed);
+  return std::string();
+}
+
+class Gpu : public testing::TestWithParam<Shape> {
+ protected:
+  void SetUp() override {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    const std::string command =
+        fmt::format("{} {} --quant q4_k_m --vocab 1024 --out {} > {}/log 2>&1", HYPURA_MAKE_MODEL,
+                    GetParam().options, model_, folder_);
+    ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  }
+  ~Gpu() override { std::filesystem::remove_all(folder_); }
+
+  const std::string folder_ = testing::TempDir() + "hypura-gpu-" + GetParam().name;
+  const std::string model_ = folder_ + "/m.gguf";
+};
+
+std::string name_of(const testing::TestParamInfo<Shape>& shape) { return shape.param.name; }
+
+TEST_P(Gpu, BitsAreThoseOfRam) {
+  const auto compare = [&] {
+    return compare_placements({.model = model_}, HostGpuKind::discrete);
+  };
+  EXPECT_EQ(in_child(compare, kSeconds), "");
+}
+
+TEST_P(Gpu, BitsOfTwoAreThoseOfRam) {
+  // With two of these llama.cpp would choose to do without, which changes bits.
+  const Script script{.model = model_, .flash_attention = LLAMA_FLASH_ATTN_TYPE_ENABLED};
+  const auto compare = [&] { return compare_placements(script, HostGpuKind::two); };
+  EXPECT_EQ(in_child(compare, kSeconds), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Gpu, testing::ValuesIn(kShapes), name_of);
+
+class GpuCopies : public Gpu {};
+
+TEST_P(GpuCopies, BitsAreThoseOfRam) {
+  EXPECT_EQ(in_child([&] { return compare_copies({.model = model_}); }, kSeconds), "");
+}
+
+TEST_P(GpuCopies, BitsOfUnifiedMemoryAreThoseOfRam) {
+  EXPECT_EQ(in_child([&] { return compare_unified({.model = model_}); }, kSeconds), "");
+}
+
+TEST_P(GpuCopies, AFaultyDriveGivesRightBitsOrACleanError) {
+  const Script script{
+      .model = model_, .prompt_tokens = 24, .generated_tokens = 4, .micro_batch = 9};
+  for (const HostGpuKind kind : {HostGpuKind::discrete, HostGpuKind::unified}) {
+    EXPECT_EQ(in_child([&] { return survive_faults(script, kind); }, kSeconds), "");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, GpuCopies, testing::ValuesIn(kDeepShapes), name_of);
 
 TEST(GpuModel, StorytellerHasTheBitsOfRam) {
-  EXPECT_EQ(in_child([] { return compare_placements({.model = kStoryteller}); }, kSeconds), "");
+  const auto compare = [] {
+    return compare_placements({.model = kStoryteller}, HostGpuKind::discrete);
+  };
+  EXPECT_EQ(in_child(compare, kSeconds), "");
+  EXPECT_EQ(in_child([] { return compare_copies({.model = kStoryteller}); }, kSeconds), "");
+  EXPECT_EQ(in_child([] { return compare_unified({.model = kStoryteller}); }, kSeconds), "");
+}
+
+// What is said of a run whose experts pass through the GPU; empty if all of that is true.
+std::string judge_report(const Engine& engine, const cli::RunReport& report) {
+  using Json = nlohmann::json;
+  const GpuShare::Experts& experts = *engine.plan().gpu.experts;
+  const Json run = Json::parse(cli::run_json(engine, report));
+  const Json& gpu = run["gpu"];
+  const uint64_t slots = gpu["cache_slots"];
+  if (slots < 4 || slots >= 16) return fmt::format("{} slots a layer", slots);
+  const GpuWalkStats before = *report.loaded.gpu;
+  const GpuWalkStats after = *report.finished.gpu;
+  for (const auto& [key, value] : {std::pair("cache_bytes", experts.cache_bytes),
+                                   std::pair("place_bytes", experts.place_bytes),
+                                   std::pair("places", uint64_t{experts.places}),
+                                   std::pair("expert_hits", after.hits - before.hits),
+                                   std::pair("expert_misses", after.misses - before.misses),
+                                   std::pair("copied_bytes",
+                                             after.copied_bytes - before.copied_bytes)}) {
+    if (value == 0 || gpu[key] != value) return fmt::format("{}: {}", key, gpu[key].dump());
+  }
+  const ResidencyStats& ram = report.finished.residency;
+  const double in_ram = static_cast<double>(ram.expert_hits - report.loaded.residency.expert_hits);
+  const double hits = static_cast<double>(after.hits - before.hits) + in_ram;
+  const double uses = hits + static_cast<double>(ram.expert_misses) -
+                      static_cast<double>(report.loaded.residency.expert_misses);
+  if (in_ram == 0 || hits == uses) return fmt::format("{} hits, {} in RAM", hits, in_ram);
+  if (run["expert_hit_rate"] != hits / uses) return run["expert_hit_rate"].dump();
+  const std::string plan = cli::plan_text(engine);
+  if (plan.find(fmt::format("slots for {} of 16 experts a layer", slots)) == std::string::npos ||
+      plan.find("2 places for whole tensors") == std::string::npos) {
+    return plan;
+  }
+  const std::string summary = cli::summary_text(engine, report);
+  return summary.find(" to the GPU, hits there ") == std::string::npos ? summary : std::string();
+}
+
+TEST(GpuModel, ReportsSayWhatWasCopied) {
+  const auto work = [] {
+    quiet_llama_log(false);
+    register_host_gpu(kFree, kFree);
+    const Script script{.model = kStoryteller, .prompt_tokens = 24, .generated_tokens = 8};
+    EngineOptions options =
+        streamed_options(script, {.kind = RamBudget::Kind::bytes, .bytes = 18 * kMiB});
+    options.mode = Mode::automatic;
+    options.gpu_takes_experts = true;
+    uint64_t gpu_bytes_of_some = 0;
+    {
+      EngineOptions resident = resident_options(script);
+      auto engine = Engine::open(resident);
+      if (!engine.ok()) return engine.status().to_string();
+      gpu_bytes_of_some = gpu_bytes((*engine)->plan(), 0.75);
+    }
+    options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = gpu_bytes_of_some};
+    auto engine = Engine::open(options);
+    if (!engine.ok()) return engine.status().to_string();
+    if (!(*engine)->plan().gpu.experts.has_value()) return std::string("it takes no experts");
+    cli::RunReport report;
+    report.loaded = (*engine)->stats();
+    if (auto trace = run_script(**engine, script); !trace.ok()) return trace.status().to_string();
+    report.finished = (*engine)->stats();
+    return judge_report(**engine, report);
+  };
+  EXPECT_EQ(in_child(work, kSeconds), "");
 }
 
 // It says it has gigabytes, and has 12 MiB.
@@ -120,13 +365,7 @@ TEST(GpuMemory, LessThanItSaysShrinksTheShare) {
     const Script script{.model = kStoryteller, .prompt_tokens = 24, .generated_tokens = 4};
     EngineOptions options = resident_options(script);
     Trace reference;
-    {
-      auto engine = Engine::open(options);
-      if (!engine.ok()) return engine.status().to_string();
-      auto trace = run_script(**engine, script);
-      if (!trace.ok()) return trace.status().to_string();
-      reference = *std::move(trace);
-    }
+    if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
     register_host_gpu(kFree, 12 * kMiB);
     PlanSummary plan;
     std::string text = run(options, script, reference, &plan);
@@ -149,7 +388,7 @@ std::string error_of(const GpuBudget& budget) {
 TEST(GpuMemory, ImpossibleBudgetsAreRefused) {
   const GpuBudget some{.kind = GpuBudget::Kind::bytes, .bytes = 8 * kGiB};
   EXPECT_EQ(in_child([&] { return error_of(some); }, kSeconds),
-            "--gpu-budget 8.0 GiB: no GPU with memory of its own was found");
+            "--gpu-budget 8.0 GiB: there is no GPU with memory of its own");
   const auto with_gpu = [](const GpuBudget& budget) {
     register_host_gpu(kFree, kFree);
     return error_of(budget);
@@ -159,6 +398,13 @@ TEST(GpuMemory, ImpossibleBudgetsAreRefused) {
   EXPECT_EQ(in_child([&] { return with_gpu({.kind = GpuBudget::Kind::bytes, .bytes = 4096}); },
                      kSeconds),
             "--gpu-budget 4 KiB holds no layer of this model");
+  const auto with_unified = [&] {
+    register_host_gpu(kFree, kFree, HostGpuKind::unified);
+    return error_of(some);
+  };
+  EXPECT_EQ(in_child(with_unified, kSeconds),
+            "--gpu-budget 8.0 GiB: a GPU that the CPU plays computes in RAM, which --ram-budget "
+            "bounds");
 }
 
 }  // namespace

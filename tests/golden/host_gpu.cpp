@@ -1,6 +1,8 @@
 #include "golden/host_gpu.h"
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 
 #include "ggml-backend-impl.h"
 #include "ggml-cpu.h"
@@ -10,22 +12,30 @@ namespace {
 
 uint64_t g_free_bytes = 0;
 uint64_t g_real_bytes = 0;
+HostGpuKind g_kind = HostGpuKind::discrete;
+size_t g_count = 1;
 std::atomic<uint64_t> g_bytes = 0;
 std::atomic<uint64_t> g_graphs = 0;
+std::atomic<uint64_t> g_shown_bytes = 0;
 
 void (*g_cpu_free)(ggml_backend_buffer_t) = nullptr;
 ggml_status (*g_cpu_compute)(ggml_backend_t, ggml_cgraph*) = nullptr;
 
 ggml_backend_dev_t cpu() { return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU); }
-ggml_backend_buffer_type_t buffer_type();
-ggml_backend_dev_t device();
+
+struct HostGpu {
+  ggml_backend_device device{};
+  ggml_backend_buffer_type type{};
+};
+std::array<HostGpu, 2> g_gpus;
+HostGpu& of(ggml_backend_dev_t device) { return *static_cast<HostGpu*>(device->context); }
 
 void free_buffer(ggml_backend_buffer_t buffer) {
   g_bytes -= buffer->size;
   g_cpu_free(buffer);
 }
 
-ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t, size_t size) {
+ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t type, size_t size) {
   if (g_bytes + size > g_real_bytes) {
     ggml_log_callback log = nullptr;
     void* user_data = nullptr;
@@ -33,11 +43,12 @@ ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t, size_t size) {
     log(GGML_LOG_LEVEL_ERROR, "host_gpu: allocation failed: out of memory\n", user_data);
     return nullptr;
   }
-  ggml_backend_buffer_t buffer = ggml_backend_buft_alloc_buffer(ggml_backend_cpu_buffer_type(), size);
+  ggml_backend_buffer_t buffer =
+      ggml_backend_buft_alloc_buffer(ggml_backend_cpu_buffer_type(), size);
   if (buffer == nullptr) return nullptr;
   g_cpu_free = buffer->iface.free_buffer;
   buffer->iface.free_buffer = free_buffer;
-  buffer->buft = buffer_type();
+  buffer->buft = type;
   g_bytes += buffer->size;
   return buffer;
 }
@@ -50,33 +61,45 @@ ggml_status compute(ggml_backend_t backend, ggml_cgraph* graph) {
 const char* name(ggml_backend_dev_t) { return "HostGPU"; }
 const char* description(ggml_backend_dev_t) { return "a GPU that the CPU plays"; }
 void memory(ggml_backend_dev_t, size_t* free, size_t* total) { *free = *total = g_free_bytes; }
-enum ggml_backend_dev_type type(ggml_backend_dev_t) { return GGML_BACKEND_DEVICE_TYPE_GPU; }
+enum ggml_backend_dev_type type(ggml_backend_dev_t) {
+  return g_kind == HostGpuKind::unified ? GGML_BACKEND_DEVICE_TYPE_IGPU
+                                        : GGML_BACKEND_DEVICE_TYPE_GPU;
+}
 void properties(ggml_backend_dev_t device, ggml_backend_dev_props* props) {
   *props = {};
   props->name = name(device);
   props->description = description(device);
   props->type = type(device);
   memory(device, &props->memory_free, &props->memory_total);
+  props->caps.buffer_from_host_ptr = g_kind == HostGpuKind::unified;
 }
-ggml_backend_t init(ggml_backend_dev_t, const char*) {
+ggml_backend_t init(ggml_backend_dev_t device, const char*) {
   ggml_backend_t backend = ggml_backend_dev_init(cpu(), nullptr);
   g_cpu_compute = backend->iface.graph_compute;
   backend->iface.graph_compute = compute;
   backend->iface.graph_plan_create = nullptr;
-  backend->device = device();
+  backend->device = device;
   return backend;
 }
-ggml_backend_buffer_type_t device_buffer_type(ggml_backend_dev_t) { return buffer_type(); }
+ggml_backend_buffer_type_t device_buffer_type(ggml_backend_dev_t device) {
+  return &of(device).type;
+}
+ggml_backend_buffer_t show(ggml_backend_dev_t device, void* memory, size_t size, size_t) {
+  ggml_backend_buffer_t buffer = ggml_backend_cpu_buffer_from_ptr(memory, size);
+  buffer->buft = &of(device).type;
+  g_shown_bytes += size;
+  return buffer;
+}
 bool supports_op(ggml_backend_dev_t, const ggml_tensor* op) {
   return ggml_backend_dev_supports_op(cpu(), op);
 }
-bool supports_buffer(ggml_backend_dev_t, ggml_backend_buffer_type_t type) {
-  return type == buffer_type();
+bool supports_buffer(ggml_backend_dev_t device, ggml_backend_buffer_type_t type) {
+  return type == &of(device).type;
 }
 
 const char* registry_name(ggml_backend_reg_t) { return "HostGPU"; }
-size_t device_count(ggml_backend_reg_t) { return 1; }
-ggml_backend_dev_t device_at(ggml_backend_reg_t, size_t) { return device(); }
+size_t device_count(ggml_backend_reg_t) { return g_count; }
+ggml_backend_dev_t device_at(ggml_backend_reg_t, size_t index) { return &g_gpus[index].device; }
 void* function(ggml_backend_reg_t, const char* name) {
   return ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(cpu()), name);
 }
@@ -91,40 +114,39 @@ ggml_backend_reg_t registry() {
   return &registry;
 }
 
-ggml_backend_dev_t device() {
-  static ggml_backend_device device{.iface = {.get_name = name,
-                                              .get_description = description,
-                                              .get_memory = memory,
-                                              .get_type = type,
-                                              .get_props = properties,
-                                              .init_backend = init,
-                                              .get_buffer_type = device_buffer_type,
-                                              .supports_op = supports_op,
-                                              .supports_buft = supports_buffer},
-                                    .reg = registry(),
-                                    .context = nullptr};
-  return &device;
-}
-
-ggml_backend_buffer_type_t buffer_type() {
-  static ggml_backend_buffer_type type{
-      .iface = {.get_name = [](ggml_backend_buffer_type_t) { return "HostGPU"; },
-                .alloc_buffer = allocate,
-                .get_alignment = [](ggml_backend_buffer_type_t) -> size_t { return 64; }},
-      .device = device(),
-      .context = nullptr};
-  return &type;
+void make(HostGpu& gpu) {
+  gpu.device = {.iface = {.get_name = name,
+                          .get_description = description,
+                          .get_memory = memory,
+                          .get_type = type,
+                          .get_props = properties,
+                          .init_backend = init,
+                          .get_buffer_type = device_buffer_type,
+                          .buffer_from_host_ptr = show,
+                          .supports_op = supports_op,
+                          .supports_buft = supports_buffer},
+                .reg = registry(),
+                .context = &gpu};
+  gpu.type = {.iface = {.get_name = [](ggml_backend_buffer_type_t) { return "HostGPU"; },
+                        .alloc_buffer = allocate,
+                        .get_alignment = [](ggml_backend_buffer_type_t) -> size_t { return 64; }},
+              .device = &gpu.device,
+              .context = nullptr};
 }
 
 }  // namespace
 
-void register_host_gpu(uint64_t free_bytes, uint64_t real_bytes) {
+void register_host_gpu(uint64_t free_bytes, uint64_t real_bytes, HostGpuKind kind) {
+  g_kind = kind;
+  g_count = kind == HostGpuKind::two ? 2 : 1;
+  for (HostGpu& gpu : g_gpus) make(gpu);
   g_free_bytes = free_bytes;
   g_real_bytes = real_bytes;
   ggml_backend_register(registry());
 }
 
 uint64_t host_gpu_bytes() { return g_bytes; }
+uint64_t host_gpu_shown_bytes() { return g_shown_bytes; }
 uint64_t host_gpu_graphs() { return g_graphs; }
 
 }  // namespace hypura::golden

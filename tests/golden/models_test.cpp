@@ -1,4 +1,4 @@
-// The real models, in the ways they are used: long contexts, threads, quantised KV, sequences, LoRA.
+// Real models, in the ways they are used: long contexts, threads, quantised KV, sequences, LoRA.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -1,0 +1,413 @@
+#!/usr/bin/env python3
+"""hypura with a GPU against llama.cpp with the same memory of it, row by row: run by bench/gpu.sh.
+
+Each sample is a process of its own. llama.cpp's placements (all experts on the CPU, those of the
+first N layers, its own fit), each with its own threads and with those that hypura took, run once;
+then hypura and the best of them for decoding and for prompts take turns, ROUNDS times. All get the
+same text, context and micro-batch, and no warm-up. Rows beyond RAM run cold, in a memory group of
+half of the file.
+"""
+
+import argparse
+import dataclasses
+import datetime
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True  # nothing may appear beside the sources
+from gpu_table import write_table  # noqa: E402
+from measure import (REPO, SENTENCE, MemoryGroup, digest, drop_page_cache,  # noqa: E402
+                     make_model)
+
+GB = 1e9
+MIB = 1 << 20
+MORE_TO_DO = 75  # exit code
+SAMPLE_SECONDS = 240  # more is a failure
+UNKNOWN_SECONDS = 90  # a first sample is not started with less
+SPARE_BYTES = 2 * GB  # a disk that is not full
+SLOW_TOKENS = 4  # of a mapped file beyond memory
+
+FOLDER = os.path.join(REPO, "build/bench")
+SAMPLES = os.path.join(FOLDER, "gpu-samples.jsonl")
+
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+SLOW_ROUNDS = min(ROUNDS, 3)
+PROMPT = int(os.environ.get("PROMPT_TOKENS", "2048"))
+MOE = os.environ.get("MOE", "moe-7g")
+MOE_LARGE = os.environ.get("MOE_LARGE", "qwen3-30b")
+DENSE = os.environ.get("DENSE", "llama-70b")
+GPU_BUDGET = os.environ.get("GPU_BUDGET", "8G")
+GPU_BUDGET_SMALL = os.environ.get("GPU_BUDGET_SMALL", "2G")
+RAM_BUDGET = os.environ.get("RAM_BUDGET", "24G")
+KEEP = os.environ.get("KEEP") == "1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    title: str
+    preset: str
+    prompt: int  # tokens, nearly
+    tokens: int
+    gpu: str
+    ram: str = "auto"
+    skewed: bool = False
+    micro_batch: int = 512
+    limit: float = 0  # of the file; 0: none
+    llama: tuple = ()  # placements
+    rounds: int = ROUNDS
+    # What the ratios are to reach. 0: the row does not say.
+    decode_bar: float = 0
+    prompt_bar: float = 0
+    bound_bar: float = 0  # of the bound of a token
+    drive_bar: float = 0  # of the raw drive
+    upload_bar: float = 0  # of the bus
+
+    @property
+    def name(self):
+        return self.preset + "-skewed" * self.skewed
+
+    @property
+    def model(self):
+        return os.path.join(REPO, f"build/models/gpu/{self.name}.gguf")
+
+    @property
+    def shape(self):
+        return ["--preset", self.preset] + ["--routing", "skewed=1.0"] * self.skewed
+
+    @property
+    def setting(self):
+        """What samples must share."""
+        return [self.name, self.prompt, self.tokens, self.gpu, self.ram, self.micro_batch, self.limit]
+
+    @property
+    def context(self):
+        return 256 * math.ceil((1.1 * self.prompt + self.tokens) / 256)
+
+
+BELOW = ("cpu-moe", "n-cpu-moe", "fit")
+ROWS = {
+    "resident": Row("all on the GPU", MOE, PROMPT, 128, "auto", llama=("all",), decode_bar=0.98,
+                    prompt_bar=0.98),
+    "beyond": Row("experts beyond RAM, short prompt", MOE, 50, 48, GPU_BUDGET_SMALL, limit=0.5,
+                  llama=("cpu-moe",), rounds=SLOW_ROUNDS, decode_bar=15, prompt_bar=4,
+                  bound_bar=0.85),
+    "beyond-512": Row("experts beyond RAM", MOE, 512, 2, GPU_BUDGET_SMALL, limit=0.5,
+                      llama=("cpu-moe",), rounds=SLOW_ROUNDS, prompt_bar=2),
+    "uniform": Row("experts in RAM, routed evenly", MOE_LARGE, PROMPT, 64, GPU_BUDGET,
+                   micro_batch=2048, llama=BELOW, decode_bar=1, prompt_bar=1, upload_bar=0.85),
+    "skewed": Row("experts in RAM, skewed routing", MOE_LARGE, PROMPT, 64, GPU_BUDGET, skewed=True,
+                  micro_batch=2048, llama=BELOW, decode_bar=1.15, prompt_bar=1),
+    "dense": Row("dense, on GPU, RAM and drive", DENSE, 50, 8, GPU_BUDGET, ram=RAM_BUDGET,
+                 rounds=SLOW_ROUNDS, drive_bar=0.9),
+}
+
+
+class OutOfTime(Exception):
+    """The stage ends; another call goes on."""
+
+
+def seconds_left():
+    return int(os.environ["STAGE_BEGIN"]) + int(os.environ["STAGE_SECONDS"]) - time.time()
+
+
+def last_line(text):
+    lines = [line for line in text.splitlines() if line.strip()]
+    return ([line for line in lines if line.startswith("error")] or lines or ["no output"])[-1]
+
+
+def output_of(*words):
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+class Programs:
+    def __init__(self, gpu):
+        release = os.path.join(REPO, "build/release" if gpu == "none" else f"build/release-{gpu}")
+        self.hypura = os.path.join(release, "src/cli/hypura")
+        self.generator = os.path.join(release, "bench/hypura_make_model")
+        paths = output_of(os.path.join(REPO, "tools/bootstrap.sh"), "paths", gpu)
+        build = re.search(r"-DHYPURA_LLAMA_BUILD=(\S+)", paths)[1]
+        self.completion = os.path.join(build, "bin/llama-completion")
+        self.has_gpu = gpu != "none"
+
+
+class Samples:
+    """What was measured of these rows with this build of hypura, in a file that only grows."""
+
+    def __init__(self, program):
+        self.program = digest(program)
+        self.all = []
+        if os.path.exists(SAMPLES):
+            with open(SAMPLES) as file:
+                read = [json.loads(line) for line in file]
+            self.all = [s for s in read if s["program"] == self.program
+                        and s["setting"] == ROWS[s["row"]].setting]
+
+    def keep(self, row, arm, sample):
+        sample = {"program": self.program, "row": row, "setting": ROWS[row].setting, "arm": arm,
+                  "date": datetime.datetime.now().isoformat("T", "seconds"), **sample}
+        self.all.append(sample)
+        os.makedirs(FOLDER, exist_ok=True)
+        with open(SAMPLES, "a") as file:
+            file.write(json.dumps(sample) + "\n")
+        return sample
+
+    def of(self, row, arm=None):
+        return [s for s in self.all if s["row"] == row and arm in (None, s["arm"])]
+
+
+def write_model(programs, row):
+    if os.path.exists(row.model):
+        return
+    size = int(output_of(programs.generator, *row.shape, "--size"))
+    os.makedirs(os.path.dirname(row.model), exist_ok=True)
+    disk = os.statvfs(os.path.dirname(row.model))
+    free = disk.f_bavail * disk.f_frsize
+    if free < size + SPARE_BYTES:
+        sys.exit(f"error: {row.name} needs {(size + SPARE_BYTES) / GB:.1f} GB, "
+                 f"{free / GB:.1f} are free\n"
+                 "  try: bench/gpu.sh all, which has one at a time, or other presets")
+    print(f"writing {row.name}, {size / GB:.1f} GB", flush=True)
+    make_model(programs.generator, row.shape, row.model)
+
+
+def write_prompt(row):
+    file = os.path.join(FOLDER, f"gpu-prompt-{row.prompt}.txt")
+    os.makedirs(FOLDER, exist_ok=True)
+    letters = row.prompt * len(SENTENCE) // 60
+    with open(file, "w") as out:
+        out.write((SENTENCE * (letters // len(SENTENCE) + 1))[:letters])
+    return file
+
+
+class RowRun:
+    """Takes the samples of a row that are not there yet. Raises OutOfTime."""
+
+    def __init__(self, programs, samples, name):
+        self.programs, self.samples = programs, samples
+        self.name, self.row = name, ROWS[name]
+
+    def run(self):
+        row = self.row
+        print(f"{self.name}: {row.title}", flush=True)
+        if not self.mine("profile"):
+            self.profile(0)
+        llama = self.choose_llama()
+        for number in range(row.rounds):
+            arms = ["hypura", *sorted(llama)]
+            for arm in arms if number % 2 == 0 else reversed(arms):
+                if not any(s["round"] == number for s in self.mine(arm)):
+                    self.sample(arm, number, llama.get(arm))
+            # What is compared with the drive needs the drive of the same minutes.
+            if row.drive_bar and not any(s["round"] == number for s in self.mine("profile")):
+                self.profile(number)
+        self.samples.keep(self.name, "done", {"rounds": row.rounds})
+
+    def mine(self, arm):
+        return self.samples.of(self.name, arm)
+
+    def choose_llama(self):
+        """Every way of llama.cpp once; names and options of the best, decoding and prompts."""
+        placements = self.row.llama if self.programs.has_gpu else self.row.llama[:1]
+        if len(placements) < 2:
+            return {placement: self.place(placement) for placement in placements}
+        if not self.mine("hypura"):
+            self.sample("hypura", -1, None)
+        numerics = self.mine("hypura")[0].get("run", {}).get("numerics")
+        ways = {}
+        for placement in placements:
+            words = self.place(placement)
+            ways[placement] = words
+            if numerics:
+                ways[f"{placement}, {numerics['threads']} threads"] = [
+                    *words, "-t", str(numerics["threads"]), "-tb", str(numerics["threads_batch"])]
+            for way, options in ways.items():
+                if not self.mine(way):
+                    self.sample(way, -1, options)
+        ran = [self.mine(way)[0] for way in ways if "failure" not in self.mine(way)[0]]
+        if not ran:
+            why = self.mine(placements[0])[0]["failure"]
+            sys.exit(f"error: no placement of llama.cpp ran: {why}")
+        best = {max(ran, key=lambda s: s[speed])["arm"] for speed in ("decode_tps", "prompt_tps")}
+        return {way: ways[way] for way in best}
+
+    def place(self, placement):
+        """llama.cpp's options. hypura's budget holds KV and activations, too, so theirs does."""
+        if not self.programs.has_gpu:
+            return ["-ngl", "0"]
+        if placement == "fit":
+            gpu = self.mine("profile")[0]["profile"]["gpus"][0]
+            margin = gpu["working_set_bytes"] - self.budget_bytes()
+            return ["--fit", "on", "--fit-target", str(max(0, margin // MIB))]
+        words = ["-ngl", "999", "--fit", "off"]
+        if placement == "cpu-moe":
+            words += ["--cpu-moe"]
+        if placement == "n-cpu-moe":
+            words += ["--n-cpu-moe", str(self.layers_on_cpu())]
+        return words
+
+    def budget_bytes(self):
+        return int(float(self.row.gpu[:-1]) * 2 ** {"M": 20, "G": 30}[self.row.gpu[-1]])
+
+    def layers_on_cpu(self):
+        """The fewest, by what all but the experts took."""
+        heat = self.mine("cpu-moe")[0]
+        free = self.budget_bytes() - heat.get("gpu_bytes", self.budget_bytes())
+        listed = json.loads(output_of(self.programs.hypura, "inspect", self.row.model, "--tensors",
+                                      "--json"))
+        layers = {}
+        for tensor in listed["tensors"]:
+            if match := re.match(r"blk\.(\d+)\.ffn_\w+_exps\.", tensor["name"]):
+                layers[int(match[1])] = layers.get(int(match[1]), 0) + tensor["bytes"]
+        count = len(layers)
+        while count > 0 and layers[count - 1] <= free:
+            count -= 1
+            free -= layers[count]
+        return count
+
+    def sample(self, arm, number, options):
+        if arm == "hypura":
+            words, read = self.hypura_words(), read_hypura
+        else:
+            words, read = self.llama_words(options), read_llama
+        out, err, seconds = self.child(arm, words, self.row.limit)
+        sample = self.samples.keep(self.name, arm, {"round": number, "seconds": seconds,
+                                                    "command": words, **read(out, err)})
+        told = sample.get("failure") or (f"{sample['decode_tps']:.2f} tok/s, prompt of "
+                                         f"{sample['prompt_tokens']} at {sample['prompt_tps']:.1f}")
+        print(f"  {'heat' if number < 0 else f'{number + 1}/{self.row.rounds}'} {arm}: {told}",
+              flush=True)
+
+    def words(self, tokens):
+        row = self.row
+        return ["-f", write_prompt(row), "-n", str(tokens), "--temp", "0", "--ignore-eos",
+                "-c", str(row.context), "-b", str(max(row.micro_batch, 2048)),
+                "-ub", str(row.micro_batch)]
+
+    def hypura_words(self):
+        row = self.row
+        return [self.programs.hypura, "run", row.model, *self.words(row.tokens), "--ram-budget",
+                row.ram, "--gpu-budget", row.gpu if self.programs.has_gpu else "0", "--no-history",
+                "--json"]
+
+    def llama_words(self, options):
+        row = self.row
+        # What is read into memory is pinned there, and goes up the bus faster than what is mapped.
+        load = ["-lm", "none"]
+        if row.limit:
+            load = ["-lm", "mmap", "--no-repack"]
+        return [self.programs.completion, "-m", row.model,
+                *self.words(SLOW_TOKENS if row.limit else row.tokens), "-no-cnv", "--no-warmup",
+                "--no-display-prompt", "-lv", "4", *load, *options]
+
+    def profile(self, number):
+        """The machine, with its drive and the GPU's bus as they are in these minutes."""
+        words = [self.programs.hypura, "profile", self.row.model, "--force", "--json"]
+        out, err, seconds = self.child("profile", words, 0)
+        if not out:
+            sys.exit(f"error: {' '.join(words)}: {last_line(err)}")
+        held = json.loads(output_of(self.programs.hypura, "inspect", self.row.model, "--json"))
+        self.samples.keep(self.name, "profile", {"round": number, "seconds": seconds,
+                                                 "profile": json.loads(out),
+                                                 "roles": held["roles"]})
+
+    def child(self, arm, words, limit):
+        """Output, errors and seconds."""
+        known = [s["seconds"] for s in self.mine(arm)]
+        needed = min(SAMPLE_SECONDS, 1.3 * max(known) + 5) if known else UNKNOWN_SECONDS
+        if seconds_left() < needed:
+            raise OutOfTime
+        if not limit:
+            return wait(words, None)
+        drop_page_cache()
+        with MemoryGroup(int(limit * os.path.getsize(self.row.model))) as group:
+            return wait(words, group.enter)
+
+
+def wait(words, enter):
+    limit = min(SAMPLE_SECONDS, seconds_left())
+    begin = time.monotonic()
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", preexec_fn=enter, timeout=limit)
+    except subprocess.TimeoutExpired:
+        if limit < SAMPLE_SECONDS:
+            raise OutOfTime from None
+        return "", f"more than {SAMPLE_SECONDS} s", SAMPLE_SECONDS
+    told = done.stderr
+    if done.returncode < 0:  # of a group that ran out of memory: SIGKILL
+        told += f"\nerror: ended by {signal.Signals(-done.returncode).name}"
+    return done.stdout, told, time.monotonic() - begin
+
+
+def read_hypura(out, err):
+    try:
+        run = json.loads(out)
+    except ValueError:
+        return {"failure": last_line(err)}
+    gpu = run["gpu"] or {}
+    held = sum(gpu.get(key, 0) for key in ("weight_bytes", "kv_bytes", "compute_bytes"))
+    return {"text": run.pop("text"), "decode_tps": run["decode_tps"],
+            "prompt_tps": run["prefill_tps"], "prompt_tokens": run["prompt_tokens"],
+            "gpu_bytes": held, "run": run}
+
+
+def read_llama(out, err):
+    speeds = re.findall(r"(prompt )?eval time = .*?/ +(\d+) .*?([\d.]+) tokens per second", err)
+    told = {"prompt" if prompt else "decode": (int(count), float(tps))
+            for prompt, count, tps in speeds}
+    total = re.search(r"total time = +([\d.]+) ms", err)
+    prompt = re.search(r"prompt eval time = +([\d.]+) ms", err)
+    if len(told) < 2 or not total or not prompt:
+        return {"failure": last_line(err)}
+    # Its own figure for decoding leaves sampling out.
+    decode_seconds = (float(total[1]) - float(prompt[1])) / 1e3
+    buffers = re.findall(r"(\S+) +(?:model|KV|RS|compute) buffer size = +([\d.]+) MiB", err)
+    on_gpu = [float(size) for device, size in buffers
+              if not device.startswith("CPU") and not device.endswith("_Host")]
+    return {"text": out, "decode_tps": told["decode"][0] / decode_seconds, "prompt_tps": told["prompt"][1],
+            "prompt_tokens": told["prompt"][0], "gpu_bytes": int(sum(on_gpu) * MIB)}
+
+
+def run_rows(programs, samples, stage, names):
+    todo = [name for name in names
+            if not any(s["rounds"] == ROWS[name].rounds for s in samples.of(name, "done"))]
+    for name in todo[:]:
+        write_model(programs, ROWS[name])
+        if stage == "models":
+            continue
+        RowRun(programs, samples, name).run()
+        todo.remove(name)
+        if stage == "all" and not KEEP and ROWS[name].model not in [ROWS[n].model for n in todo]:
+            os.remove(ROWS[name].model)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage", choices=("models", "table", "all"))
+    parser.add_argument("gpu")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    options = parser.parse_args()
+    names = options.rows or list(ROWS)
+    for name in names:
+        if name not in ROWS:
+            parser.error(f"unknown row {name}: {', '.join(ROWS)}")
+    programs = Programs(options.gpu)
+    samples = Samples(programs.hypura)
+    try:
+        run_rows(programs, samples, options.stage, names)
+    except OutOfTime:
+        print("not done yet: the same command goes on", file=sys.stderr)
+        sys.exit(MORE_TO_DO)
+    finally:
+        if options.stage != "models":
+            write_table({name: ROWS[name] for name in ROWS if samples.of(name)}, samples, FOLDER)
+
+
+if __name__ == "__main__":
+    main()

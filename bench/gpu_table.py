@@ -1,0 +1,133 @@
+"""The table of bench/gpu.py, from its samples, as Markdown and JSON."""
+
+import json
+import math
+import os
+import statistics
+import subprocess
+
+from measure import interval
+
+GB = 1e9
+OTHERS = ("hypura", "profile", "done")  # arms that are not llama.cpp's
+
+
+def spread(values, digits):
+    if len(values) < 2:
+        return f"{values[0]:.{digits}f}" if values else "-"
+    low, high = interval(values)
+    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def good(samples):
+    """By round."""
+    return {s["round"]: s for s in samples if s["round"] >= 0 and "failure" not in s}
+
+
+def speed_lines(samples, name, row):
+    """hypura beside the best of llama.cpp, for decoding and prompts; ratios of one round each."""
+    ours = good(samples.of(name, "hypura"))
+    arms = {s["arm"] for s in samples.of(name)} - set(OTHERS)
+    theirs = {arm: runs for arm in sorted(arms) if (runs := good(samples.of(name, arm)))}
+    for what, speed, bar in (("decode", "decode_tps", row.decode_bar),
+                             ("prompt", "prompt_tps", row.prompt_bar)):
+        if not bar or not ours or not theirs:
+            continue
+        median = {arm: statistics.median(s[speed] for s in runs.values())
+                  for arm, runs in theirs.items()}
+        best = max(median, key=median.get)
+        first = next(iter(ours.values()))
+        yield {"what": f"{what}, tok/s" if what == "decode" else
+               f"prompt of {first['prompt_tokens']}, tok/s",
+               "hypura": [s[speed] for s in ours.values()], "hypura_gpu_bytes": first["gpu_bytes"],
+               "llama": [s[speed] for s in theirs[best].values()], "llama_arm": best,
+               "llama_gpu_bytes": next(iter(theirs[best].values()))["gpu_bytes"],
+               "ratios": [s[speed] / theirs[best][n][speed] for n, s in ours.items()
+                          if n in theirs[best]], "bar": bar}
+
+
+def bound_lines(samples, name, row):
+    """How near a token comes to what drive and processors allow, and reading to the raw drive."""
+    runs = [s["run"] for s in good(samples.of(name, "hypura")).values()]
+    near = [run for run in runs if run["io_efficiency"]]
+    if row.bound_bar and near:
+        yield {"what": "decode, of its bound, tok/s", "hypura": [run["decode_tps"] for run in near],
+               "ratios": [run["io_efficiency"] for run in near], "bar": row.bound_bar}
+    reads = [(run["decode"]["bytes_read"] / GB / run["decode"]["seconds"], run["io_roofline_gbps"])
+             for run in runs if run["io_roofline_gbps"]]
+    if row.drive_bar and reads:
+        yield {"what": "decode, of the raw drive, GB/s", "hypura": [gbps for gbps, _ in reads],
+               "ratios": [gbps / raw for gbps, raw in reads], "bar": row.drive_bar}
+
+
+def upload_lines(samples, name, row):
+    """What a prompt brings to the GPU, over its seconds; of the bus, pinned."""
+    profiles = [s for s in samples.of(name, "profile") if s["profile"]["gpus"]]
+    runs = [run for s in good(samples.of(name, "hypura")).values() if (run := s["run"])["gpu"]]
+    if not row.upload_bar or not profiles or not runs:
+        return
+    raw = statistics.median(s["profile"]["gpus"][0]["upload_gbps"] for s in profiles)
+    looked_up = sum(r["bytes"] for r in profiles[0]["roles"] if r["role"] == "embedding")
+    reached = []
+    for run in runs:
+        if run["gpu"]["cache_bytes"]:
+            brought = run["gpu"]["copied_bytes"] - run["decode"]["copied_bytes"]
+        else:  # all that lies below, with each micro-batch
+            below = run["budgets"]["weight_bytes"] - run["gpu"]["weight_bytes"] - looked_up
+            brought = below * math.ceil(run["prompt_tokens"] / run["numerics"]["micro_batch"])
+        reached.append(brought * run["prefill_tps"] / run["prompt_tokens"] / GB)
+    yield {"what": f"prompt, of {raw:.1f} GB/s of pinned uploads, GB/s", "hypura": reached,
+           "ratios": [gbps / raw for gbps in reached], "bar": row.upload_bar}
+
+
+def driver():
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f", driver {told[0]}" if told else ""
+
+
+def machine_line(samples):
+    taken = [s for s in samples.all if s["arm"] == "profile"]
+    if not taken:
+        return "nothing measured yet"
+    profile = taken[-1]["profile"]
+    gpus = ", ".join(f"{gpu['name']} ({gpu['backend']})" for gpu in profile["gpus"]) or "no GPU"
+    memory = profile["memory"]["total_bytes"] / GB
+    return (f"{gpus}{driver()}; {profile['cpu']}, {profile['cores']} cores, {memory:.0f} GB; "
+            f"{profile['system']}; {taken[-1]['date'][:10]}")
+
+
+def write_table(rows, samples, folder):
+    """gpu.md and gpu.json in `folder`, and the former on stdout."""
+    text = [machine_line(samples), "",
+            "| weights | model, GPU budget | what | hypura | llama.cpp, its best | ratio | bar |",
+            "| --- | --- | --- | --- | --- | --- | --- |"]
+    cells = []
+    for name, row in rows.items():
+        for lines in (speed_lines, bound_lines, upload_lines):
+            for line in lines(samples, name, row):
+                cells.append({"row": name, "model": row.name, "gpu_budget": row.gpu, **line})
+                theirs = ""
+                if "llama" in line:
+                    theirs = f"{spread(line['llama'], 2)}, {line['llama_arm']}"
+                words = [row.title, f"{row.name}, {row.gpu}", line["what"],
+                         spread(line["hypura"], 2), theirs, spread(line["ratios"], 3),
+                         str(line["bar"])]
+                text.append(f"| {' | '.join(words)} |")
+    notes = [f"- {s['row']}, {s['arm']}: {s['failure']}" for s in samples.all if "failure" in s]
+    for name in rows:
+        texts = {s["text"] for s in samples.of(name, "hypura") if "text" in s}
+        if len(texts) > 1:
+            notes.append(f"- {name}: hypura wrote {len(texts)} different texts")
+    if notes:
+        text += ["", *notes]
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "gpu.md"), "w") as file:
+        file.write("\n".join(text) + "\n")
+    with open(os.path.join(folder, "gpu.json"), "w") as file:
+        json.dump({"schema": 1, "machine": text[0], "program": samples.program, "cells": cells,
+                   "notes": notes}, file, indent=1)
+    print("\n".join(text))

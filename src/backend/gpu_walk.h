@@ -1,0 +1,145 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "backend/gpu_cache.h"
+#include "backend/gpu_queue.h"
+#include "backend/gpu_staging.h"
+#include "backend/host_experts.h"
+#include "backend/node_runner.h"
+#include "backend/page_lock.h"
+#include "backend/routing_tap.h"
+#include "backend/unified_memory.h"
+#include "backend/weight.h"
+#include "base/status.h"
+#include "residency/residency.h"
+
+namespace hypura {
+
+// What of a GPU's memory experts have that do not fit there.
+struct GpuExpertsOptions {
+  ggml_backend_dev_t gpu = nullptr;
+  bool unified = false;  // it computes in RAM, and needs no cache
+  std::vector<uint32_t> cache_slots;  // by tensor; 0 where none are cached
+  uint64_t place_bytes = 0;           // of one place for a whole tensor
+  uint32_t places = 0;
+};
+
+struct GpuWalkStats {
+  uint64_t hits = 0;    // slices that were in the GPU's memory when they were needed
+  uint64_t misses = 0;  // slices that were copied there
+  // Experts of single tokens, whatever slices they have.
+  uint64_t token_hits = 0;
+  uint64_t token_misses = 0;
+  uint64_t copied_bytes = 0;
+};
+
+// Computes graphs with the GPU's backend in runs of nodes, and stops in front of experts that are
+// not in its memory. A single token computes with slots of the cache, into which what it misses is
+// copied; its ids are replaced by theirs. More tokens compute with copies of whole tensors, in
+// which those experts are present that they use: kernels choose their way by the number of experts,
+// and get the one they would get if all lay there. Either way the bits are those of the whole model
+// in the GPU's memory. A GPU that shares RAM computes a token with the slots that experts are read
+// into.
+// Used under one lock; see StreamedModel::compute_on_gpu.
+class GpuWalk {
+ public:
+  // Errors: failed, where the GPU cannot allocate what the options say. `residency` outlives it.
+  static Result<std::unique_ptr<GpuWalk>> create(const ModelIndex& index, Residency& residency,
+                                                 const GpuExpertsOptions& options);
+
+  ggml_status run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute gpu_compute);
+
+  // Who is told of every routing; nullptr for nobody.
+  void set_recorder(RoutingRecorder* recorder) { tap_.set(recorder); }
+
+  // Why the last run() failed, if it was not the GPU's backend that did.
+  const Status& error() const { return error_; }
+  const GpuWalkStats& stats() const { return stats_; }
+
+ private:
+  static constexpr size_t kMembersMax = 8;
+  static constexpr size_t kIdsBytes = 4096;  // for the slots of one
+  // Of the queue: what all members but the last wait for, and the last one; then staging's.
+  static constexpr size_t kFirstCopied = 0;
+  static constexpr size_t kLastCopied = 1;
+  static constexpr size_t kStagingEvents = 2;
+
+  // A tensor that computes with the routing at hand, and the slots that do it: here and there.
+  struct Member {
+    TensorId id;
+    const ggml_tensor* weight = nullptr;
+    std::vector<int32_t> slots;
+    ggml_tensor slot_ids{};
+  };
+
+  // An expert in the cache, and where.
+  struct Kept {
+    uint32_t expert = 0;
+    SlotId slot;
+  };
+
+  GpuWalk(const ModelIndex& index, Residency& residency, const GpuExpertsOptions& options);
+
+  Status visit(int i);
+  Status visit_experts(int i, const Weight& weight);
+  Status visit_whole(int i, int position, const Weight& weight);
+  Status begin_group(int i);
+  void end_group();
+  void find_members(int i);
+  Member* member(TensorId id);
+  bool may_use_slots();
+  bool fills_layer();
+  Status read_routing(int i);
+  Status record_routing(int i);
+
+  Status fill_slots();
+  Status copy_to_slots(size_t first, size_t last);
+  Status lease_slots(bool* starved);
+  void send_slots(Member& member);
+  Status use_slots(int i, TensorId tensor);
+
+  void begin_staging();
+  void choose_kept();
+  Result<const ggml_tensor*> stage(TensorId id, const ggml_tensor& weight);
+  void settle();
+
+  const ModelIndex& index_;
+  Residency& residency_;
+  HostExperts host_;
+  PageLock lock_;
+  GpuQueue queue_;
+  std::unique_ptr<GpuCache> cache_;
+  std::unique_ptr<GpuStaging> staging_;
+  std::optional<UnifiedMemory> unified_;
+  ggml_backend_buffer_ptr id_buffer_;
+  NodeRunner runner_;
+  RoutingTap tap_;
+  ggml_backend_t backend_ = nullptr;
+  ggml_cgraph* graph_ = nullptr;
+  bool staged_before_ = false;  // in this graph
+
+  std::vector<double> used_;     // by tensor: share of its experts that the last batch used
+
+  // The group at hand: nodes that compute with the same ids.
+  const ggml_tensor* ids_ = nullptr;
+  std::vector<Member> members_;
+  bool by_slots_ = false;
+  GpuCache::Layer* layer_ = nullptr;  // where the members are its tensors
+  std::vector<std::byte> strided_;    // ids as they lie on the GPU
+  std::vector<int32_t> routing_;      // ids as the router computed them, token by token
+  std::vector<uint32_t> experts_;     // distinct, in order
+  std::vector<Lease> pins_;           // on slots that compute
+  std::vector<Kept> kept_;            // by a batch, not ready before its last member
+  size_t staged_ = 0;                 // members
+  std::vector<Kept> missing_;         // of a token
+  std::vector<ExpertSlice> wanted_;
+  std::vector<std::vector<int32_t>> sent_;  // slots on their way to the GPU
+  Status error_;
+  GpuWalkStats stats_;
+};
+
+}  // namespace hypura

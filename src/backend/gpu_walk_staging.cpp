@@ -1,0 +1,93 @@
+// How a GPU computes a batch: with copies of whole tensors.
+#include "backend/gpu_walk.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <utility>
+
+namespace hypura {
+
+void GpuWalk::begin_staging() {
+  // Slots may still be filled, or in use, by the graph before.
+  if (!std::exchange(staged_before_, true)) settle();
+  choose_kept();
+  wanted_.clear();
+  for (const Member& member : members_) {
+    const GpuCache::Layer* layer = cache_->layer(member.id);
+    for (const uint32_t expert : experts_) {
+      const auto slot = layer == nullptr ? std::nullopt : layer->table->find(SliceId{expert});
+      if (slot && layer->table->state(*slot) == SlotState::ready) continue;
+      wanted_.push_back({.tensor = member.id, .expert = expert});
+    }
+  }
+  host_.want(wanted_);
+}
+
+// What the cache has room for stays there.
+void GpuWalk::choose_kept() {
+  if (layer_ == nullptr) return;
+  SlotTable& table = *layer_->table;
+  for (const uint32_t expert : experts_) {
+    if (!table.has_empty_slot()) return;
+    if (table.find(SliceId{expert})) continue;
+    kept_.push_back({.expert = expert, .slot = *table.begin_load(SliceId{expert})});
+  }
+}
+
+// A tensor with the group's experts in it. What the cache has comes from there.
+Result<const ggml_tensor*> GpuWalk::stage(TensorId id, const ggml_tensor& weight) {
+  const ggml_backend_t copies = queue_.copies(backend_);
+  if (host_.holds()) {
+    queue_.synchronize(backend_);
+    host_.release();
+  }
+  const ggml_tensor* place = staging_->take(weight, backend_);
+  if (place == nullptr) {
+    return Status(StatusCode::failed,
+                  fmt::format("no room on the GPU for {}", index_.tensor(id).name))
+        .suggest("--gpu-budget 0");
+  }
+  const uint64_t expert_bytes = index_.tensor(id).expert_bytes();
+  const auto part = [&](uint32_t expert, size_t count) {
+    return bytes_of(*place, expert * expert_bytes, count * expert_bytes);
+  };
+  const GpuCache::Layer* layer = cache_->layer(id);
+  std::vector<Kept> cached;
+  wanted_.clear();
+  for (const uint32_t expert : experts_) {
+    const auto slot = layer == nullptr ? std::nullopt : layer->table->find(SliceId{expert});
+    if (!slot || layer->table->state(*slot) != SlotState::ready) {
+      wanted_.push_back({.tensor = id, .expert = expert});
+    } else {
+      cached.push_back({.expert = expert, .slot = *slot});
+    }
+  }
+  const auto take = [&](size_t first, size_t count, const std::byte* data) {
+    ggml_tensor to = part(wanted_[first].expert, count);
+    ggml_backend_tensor_set_async(copies, &to, data, 0, ggml_nbytes(&to));
+    stats_.misses += count;
+    stats_.copied_bytes += ggml_nbytes(&to);
+  };
+  if (Status status = host_.fetch(wanted_, take, [this] { queue_.synchronize(backend_); });
+      !status.ok()) {
+    return status;
+  }
+  for (const Kept& kept : kept_) {
+    const ggml_tensor from = part(kept.expert, 1);
+    ggml_tensor to = cache_->slot(id, kept.slot);
+    ggml_backend_tensor_copy_async(copies, copies, &from, &to);
+  }
+  staging_->finish(backend_);
+  // Beside the copies of what follows.
+  for (const Kept& one : cached) {
+    const ggml_tensor from = cache_->slot(id, one.slot);
+    ggml_tensor to = part(one.expert, 1);
+    ggml_backend_tensor_copy_async(backend_, backend_, &from, &to);
+  }
+  stats_.hits += cached.size();
+  ++staged_;
+  return place;
+}
+
+}  // namespace hypura

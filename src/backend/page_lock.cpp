@@ -1,0 +1,33 @@
+#include "backend/page_lock.h"
+
+#include <cstdlib>
+
+namespace hypura {
+namespace {
+
+// ggml's backends of the CUDA family have it, for those who ask by this variable.
+constexpr const char* kAllowed = "GGML_CUDA_REGISTER_HOST";
+constexpr const char* kLock = "ggml_backend_register_host_buffer";
+constexpr const char* kUnlock = "ggml_backend_unregister_host_buffer";
+
+}  // namespace
+
+PageLock::PageLock(ggml_backend_dev_t gpu, const std::vector<std::span<std::byte>>& memory)
+    : registry_(ggml_backend_dev_backend_reg(gpu)) {
+  void* address = ggml_backend_reg_get_proc_address(registry_, kLock);
+  if (address == nullptr) return;
+  setenv(kAllowed, "1", 0);
+  const auto lock = reinterpret_cast<bool (*)(void*, size_t)>(address);
+  for (const std::span<std::byte> part : memory) {
+    if (!part.empty() && lock(part.data(), part.size())) locked_.push_back(part.data());
+  }
+}
+
+PageLock::~PageLock() {
+  if (locked_.empty()) return;
+  void* address = ggml_backend_reg_get_proc_address(registry_, kUnlock);
+  const auto unlock = reinterpret_cast<void (*)(void*)>(address);
+  for (void* part : locked_) unlock(part);
+}
+
+}  // namespace hypura

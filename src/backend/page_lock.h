@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "ggml-backend.h"
+
+namespace hypura {
+
+// Keeps RAM where it is while a GPU reads it: uploads from such pages run at the bus's speed and
+// beside other work. Where the driver cannot, nothing happens, and uploads go through its own
+// buffers. The memory outlives the lock and may not be given back meanwhile.
+class PageLock {
+ public:
+  PageLock(ggml_backend_dev_t gpu, const std::vector<std::span<std::byte>>& memory);
+  ~PageLock();
+  PageLock(const PageLock&) = delete;
+  PageLock& operator=(const PageLock&) = delete;
+
+ private:
+  ggml_backend_reg_t registry_;
+  std::vector<void*> locked_;
+};
+
+}  // namespace hypura

@@ -1,0 +1,66 @@
+#include "plan/gpu_copies.h"
+
+#include <utility>
+
+#include "plan/cost_model.h"
+#include "plan/rates.h"
+
+namespace hypura {
+namespace {
+
+constexpr double kHeatMax = 3;
+constexpr int kHalvings = 20;
+
+}  // namespace
+
+CopyRates copy_rates(const MachineProfile& machine, int ggml_type, int threads) {
+  const KernelRates cpu =
+      kernel_rates(machine.compute, type_name(ggml_type), threads, machine.memory.read_gbps);
+  return {.upload_gbps = machine.gpus.empty() ? 0 : machine.gpus.front().upload_gbps,
+          .cpu_gbps = cpu.expert};
+}
+
+bool copies_pay(const ModelIndex& index, const GpuShare& copying, const GpuShare& staying,
+                const CopyRates& rates, double heat) {
+  if (!copying.experts.has_value() || rates.upload_gbps <= 0) return false;
+  if (rates.cpu_gbps <= 0) return true;
+  const uint32_t used = static_cast<uint32_t>(index.info().expert_used_count);
+  double missed_bytes = 0;
+  double below_bytes = 0;
+  for (uint32_t i = 0; i < copying.experts->slots.size(); ++i) {
+    const uint32_t slots = copying.experts->slots[i];
+    const TensorInfo& tensor = index.tensor(TensorId{i});
+    if (slots == 0) continue;
+    const double token_bytes = static_cast<double>(used * tensor.expert_bytes());
+    missed_bytes += token_bytes * (1 - expected_hits(slots, 1, tensor.expert_count, used, heat));
+    if (!staying.on_gpu.empty() && !staying.on_gpu[i]) below_bytes += token_bytes;
+  }
+  return missed_bytes / rates.upload_gbps < below_bytes / rates.cpu_gbps;
+}
+
+GpuShare better_share(const ModelIndex& index, GpuShare copying, GpuShareInput input,
+                      const CopyRates& rates, double heat, uint64_t ram_bytes) {
+  input.experts_used = 0;
+  GpuShare staying = choose_gpu_share(index, input);
+  const bool fits = index.info().weight_bytes - copying.weight_bytes <= ram_bytes;
+  const bool pays = fits && copies_pay(index, copying, staying, rates, heat);
+  return pays ? std::move(copying) : std::move(staying);
+}
+
+void place_for_copies(const ModelIndex& index, PlacementInput& input) {
+  input.elastic = false;
+  input.pins_experts = true;
+  input.pins_experts = minimum_weight_budget(index, input) <= input.weight_budget;
+}
+
+double heat_of(double hits, uint32_t slots, uint32_t experts, uint32_t used) {
+  double low = 0;
+  double high = kHeatMax;
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = (low + high) / 2;
+    (expected_hits(slots, 1, experts, used, middle) < hits ? low : high) = middle;
+  }
+  return low;
+}
+
+}  // namespace hypura
