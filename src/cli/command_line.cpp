@@ -10,11 +10,12 @@
 namespace hypura::cli {
 
 CommandLine::CommandLine(const std::string& command, const std::string& description)
-    : command_("hypura " + command), app_(std::make_unique<CLI::App>(description)) {
+    : name_(command), command_("hypura " + command), app_(std::make_unique<CLI::App>(description)) {
   app_->name(command_);
   app_->set_help_flag("-h,--help", "print this and exit");
 }
 
+CommandLine::CommandLine(CommandLine&&) noexcept = default;
 CommandLine::~CommandLine() = default;
 
 void CommandLine::word(const std::string& name, std::string& value, const std::string& help) {
@@ -26,13 +27,14 @@ void CommandLine::optional_word(const std::string& name, std::string& value,
   app_->add_option(name, value, help);
 }
 
-void CommandLine::option(const std::string& name, std::string& value, const std::string& help) {
-  app_->add_option(name, value, help);
+void CommandLine::option(const std::string& name, std::string& value, const std::string& help,
+                         const std::string& stands_for) {
+  app_->add_option(name, value, help)->type_name(stands_for);
 }
 
 void CommandLine::option(const std::string& name, int& value, int min, int max,
                          const std::string& help) {
-  app_->add_option(name, value, help)->check(CLI::Range(min, max));
+  app_->add_option(name, value, help)->type_name("N")->check(CLI::Range(min, max));
 }
 
 void CommandLine::flag(const std::string& name, bool& value, const std::string& help) {
@@ -81,5 +83,27 @@ Status CommandLine::unknown(const std::string& typed, std::vector<std::string> o
 }
 
 std::string CommandLine::help_text() const { return app_->help(); }
+
+CommandDescription CommandLine::description() const {
+  CommandDescription command{.name = name_, .text = app_->get_description()};
+  for (const CLI::Option* option : std::as_const(*app_).get_options()) {
+    OptionDescription described{.help = option->get_description(),
+                                .required = option->get_required()};
+    if (option->get_positional()) {
+      described.names = {described.value = option->get_name()};
+      command.words.push_back(std::move(described));
+      continue;
+    }
+    for (const std::string& name : option->get_snames()) described.names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) described.names.push_back("--" + name);
+    if (option->get_items_expected_max() > 0) {
+      // Behind a colon CLI11 says what is checked.
+      const std::string type = option->get_type_name();
+      described.value = type.substr(0, type.find(':'));
+    }
+    command.options.push_back(std::move(described));
+  }
+  return command;
+}
 
 }  // namespace hypura::cli

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cli/command_description.h"
 
 namespace CLI {
 class App;
@@ -17,12 +18,15 @@ namespace hypura::cli {
 class CommandLine {
  public:
   CommandLine(const std::string& command, const std::string& description);
+  CommandLine(CommandLine&&) noexcept;
   ~CommandLine();
 
   // A required word without a name.
   void word(const std::string& name, std::string& value, const std::string& help);
   void optional_word(const std::string& name, std::string& value, const std::string& help);
-  void option(const std::string& name, std::string& value, const std::string& help);
+  // `stands_for` is what help shows for the value (see OptionDescription).
+  void option(const std::string& name, std::string& value, const std::string& help,
+              const std::string& stands_for = "TEXT");
   // Refuses what is not in [min, max].
   void option(const std::string& name, int& value, int min, int max, const std::string& help);
   void flag(const std::string& name, bool& value, const std::string& help);
@@ -32,11 +36,13 @@ class CommandLine {
   Status parse(const std::vector<std::string>& words, const std::vector<std::string>& others = {});
   bool help() const { return help_; }
   std::string help_text() const;
+  CommandDescription description() const;
 
  private:
   Status explain_extra(const std::vector<std::string>& others) const;
   Status unknown(const std::string& typed, std::vector<std::string> others) const;
 
+  std::string name_;
   std::string command_;
   std::unique_ptr<CLI::App> app_;
   bool help_ = false;

@@ -167,15 +167,34 @@ ModelShape shape_of(const ModelIndex& index) {
   return {.bytes = bytes, .active_share = bytes > 0 ? active / static_cast<double>(bytes) : 1};
 }
 
-Status doctor(const std::vector<std::string>& arguments) {
+namespace {
+
+struct Words {
   std::string model;
   bool json = false;
+};
+
+CommandLine line_for(Words& words) {
   CommandLine line("doctor", "Says what this machine can run, what hinders it, and what helps.");
-  line.optional_word("MODEL", model, "GGUF file whose place is looked at");
-  line.flag("--json", json, "print one JSON object");
+  line.optional_word("MODEL", words.model, "GGUF file whose place is looked at");
+  line.flag("--json", words.json, "print one JSON object");
+  return line;
+}
+
+}  // namespace
+
+CommandDescription describe_doctor() {
+  Words words;
+  return line_for(words).description();
+}
+
+Status doctor(const std::vector<std::string>& arguments) {
+  Words words;
+  CommandLine line = line_for(words);
   if (Status status = line.parse(arguments); !status.ok()) return status;
   if (line.help()) return write_answer(line.help_text()) ? Status() : write_failure();
 
+  const std::string& model = words.model;
   DoctorPage page;
   MachineProbeOptions options{.profiles_folder = cache_folder("profiles"),
                               .stop = &interrupt_flag()};
@@ -198,7 +217,7 @@ Status doctor(const std::vector<std::string>& arguments) {
     page.history = history_path();
     page.past = calibrate(past_runs(page.history), {.profile = profile_id(page.machine)}, {});
   }
-  const std::string text = json ? doctor_json(page) : doctor_text(page);
+  const std::string text = words.json ? doctor_json(page) : doctor_text(page);
   if (!write_answer(text)) return write_failure();
   return can_run(page) ? Status() : Status(StatusCode::failed, "hypura cannot run here");
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cli/command_description.h"
 #include "machine/diagnosis.h"
 #include "machine/profile.h"
 #include "machine/rule_of_thumb.h"
@@ -16,6 +17,7 @@ namespace hypura::cli {
 // `hypura doctor`: one page on what this machine can run, and what hinders it. Fails only if
 // nothing can run here.
 Status doctor(const std::vector<std::string>& arguments);
+CommandDescription describe_doctor();
 
 // What the page says. A value.
 struct DoctorPage {

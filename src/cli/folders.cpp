@@ -12,4 +12,12 @@ std::string cache_folder(const std::string& name) {
   return home == nullptr ? std::string() : std::string(home) + "/.cache/hypura/" + name;
 }
 
+std::string state_folder() {
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
+    return std::string(state) + "/hypura";
+  }
+  const char* home = std::getenv("HOME");
+  return home == nullptr ? std::string() : std::string(home) + "/.local/state/hypura";
+}
+
 }  // namespace hypura::cli

@@ -199,27 +199,47 @@ std::string inspect_json(const ModelIndex& index, bool tensors) {
   return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Status inspect(const std::vector<std::string>& arguments) {
+namespace {
+
+struct Words {
   std::string model;
   bool tensors = false;
   bool json = false;
   std::string save;
+};
+
+CommandLine line_for(Words& words) {
   CommandLine line("inspect", "Shows what a model file holds, without reading its weights.");
-  line.word("MODEL", model, "GGUF file; of a split model any shard");
-  line.flag("--tensors", tensors, "list every tensor");
-  line.flag("--json", json, "print one JSON object");
-  line.option("--save-header", save,
+  line.word("MODEL", words.model, "GGUF file; of a split model any shard");
+  line.flag("--tensors", words.tensors, "list every tensor");
+  line.flag("--json", words.json, "print one JSON object");
+  line.option("--save-header", words.save,
               "write what precedes the weights to a file, which plan and estimate take in place of "
-              "the model");
+              "the model",
+              "FILE");
+  return line;
+}
+
+}  // namespace
+
+CommandDescription describe_inspect() {
+  Words words;
+  return line_for(words).description();
+}
+
+Status inspect(const std::vector<std::string>& arguments) {
+  Words words;
+  CommandLine line = line_for(words);
   if (Status status = line.parse(arguments); !status.ok()) return status;
   if (line.help()) return write_answer(line.help_text()) ? Status() : write_failure();
 
-  const Result<ModelIndex> index = ModelIndex::open(model);
+  const Result<ModelIndex> index = ModelIndex::open(words.model);
   if (!index.ok()) return index.status();
-  if (!save.empty()) {
-    if (Status status = save_header(*index, save); !status.ok()) return status;
+  if (!words.save.empty()) {
+    if (Status status = save_header(*index, words.save); !status.ok()) return status;
   }
-  const std::string text = json ? inspect_json(*index, tensors) : inspect_text(*index, tensors);
+  const std::string text = words.json ? inspect_json(*index, words.tensors)
+                                      : inspect_text(*index, words.tensors);
   return write_answer(text) ? Status() : write_failure();
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cli/command_description.h"
 #include "model/model_index.h"
 
 namespace hypura::cli {
@@ -11,6 +12,7 @@ namespace hypura::cli {
 // `hypura inspect`: prints what a model file holds, from its metadata alone. Writes to stdout only
 // if all went well; a broken pipe counts as that.
 Status inspect(const std::vector<std::string>& arguments);
+CommandDescription describe_inspect();
 
 // The text of `hypura inspect` for a person, and the object of --json. Both end with a line break.
 std::string inspect_text(const ModelIndex& index, bool tensors);

@@ -9,9 +9,11 @@ namespace hypura::cli {
 namespace {
 
 std::atomic<bool> g_interrupted{false};
+std::atomic<bool> g_asked_to_end{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler touches it");
 
-void on_signal(int) {
+void on_signal(int signal) {
+  if (signal == SIGTERM) g_asked_to_end = true;
   if (g_interrupted.exchange(true)) _exit(kInterrupted);
 }
 
@@ -29,5 +31,7 @@ std::atomic<bool>& interrupt_flag() {
   static_cast<void>(installed);
   return g_interrupted;
 }
+
+bool asked_to_end() { return g_asked_to_end.load(); }
 
 }  // namespace hypura::cli

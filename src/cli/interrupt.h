@@ -8,4 +8,7 @@ namespace hypura::cli {
 // Installs the handlers on first use.
 std::atomic<bool>& interrupt_flag();
 
+// Whether SIGTERM has come: where Ctrl-C ends less than the process, it ends all.
+bool asked_to_end();
+
 }  // namespace hypura::cli

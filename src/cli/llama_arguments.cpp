@@ -132,12 +132,15 @@ size_t value_count(const common_arg& option) {
 
 }  // namespace
 
-Result<SplitArguments> split_arguments(const std::vector<std::string>& arguments) {
+Result<SplitArguments> split_arguments(const std::vector<std::string>& arguments,
+                                       const std::vector<std::string>& own) {
   if (Status status = check_environment(); !status.ok()) return status;
   SplitArguments split;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& typed = arguments[i];
-    const common_arg* option = typed.starts_with('-') ? find_option(typed) : nullptr;
+    const bool is_own = std::find(own.begin(), own.end(), typed) != own.end();
+    const common_arg* option =
+        typed.starts_with('-') && !is_own ? find_option(typed) : nullptr;
     // Help is ours, though llama.cpp has it too.
     if (option == nullptr || lists(option->args, "--help") || lists(option->args, "--version")) {
       split.ours.push_back(typed);
@@ -194,6 +197,19 @@ std::string llama_option_help() {
     help += common_arg(option).to_string();
   }
   return help;
+}
+
+std::vector<OptionDescription> llama_option_descriptions() {
+  std::vector<OptionDescription> descriptions;
+  for (const common_arg& option : table()) {
+    if (!is_supported(option)) continue;
+    OptionDescription& described = descriptions.emplace_back();
+    for (const std::string& name : option.get_args()) described.names.push_back(name);
+    if (option.value_hint != nullptr) described.value = option.value_hint;
+    if (option.value_hint_2 != nullptr) described.value += fmt::format(" {}", option.value_hint_2);
+    described.help = option.help;
+  }
+  return descriptions;
 }
 
 }  // namespace hypura::cli

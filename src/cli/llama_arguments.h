@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cli/command_description.h"
 #include "common.h"
 
 namespace hypura::cli {
@@ -15,9 +16,10 @@ struct SplitArguments {
 };
 
 // Takes llama.cpp's options out of `arguments` by its own table, so that their names, values and
-// help stay its business. Errors: invalid_argument with the reason for an option that cannot work
-// here; none is ignored.
-Result<SplitArguments> split_arguments(const std::vector<std::string>& arguments);
+// help stay its business; but for those in `own`, which a command has for itself. Errors:
+// invalid_argument with the reason for an option that cannot work here; none is ignored.
+Result<SplitArguments> split_arguments(const std::vector<std::string>& arguments,
+                                       const std::vector<std::string>& own = {});
 
 // Whether llama.cpp's option (any of its names) is among `arguments` or in the environment.
 bool asks_for(const std::vector<std::string>& arguments, const std::string& option_name);
@@ -30,5 +32,6 @@ bool parse_llama_arguments(const std::vector<std::string>& arguments, const std:
 std::vector<std::string> llama_option_names();
 // Their help, one option a paragraph.
 std::string llama_option_help();
+std::vector<OptionDescription> llama_option_descriptions();
 
 }  // namespace hypura::cli

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <string>
 #include <utility>
 
-#include "cli/conversation.h"
+#include "base/clock.h"
+#include "cli/chat/conversation.h"
 #include "cli/interrupt.h"
 #include "cli/mapped_file.h"
 #include "cli/plan/history_file.h"
@@ -46,7 +46,7 @@ Result<std::unique_ptr<Engine>> open_model(RunOptions& options, RunReport& repor
   if (Status status = settle_kv_type(options); !status.ok()) return status;
   watch_mapped_file(options.engine.model_path);
 
-  const auto start = std::chrono::steady_clock::now();
+  const double start = now_seconds();
   ProgressLine progress;
   EngineOptions engine_options = options.engine;
   engine_options.progress = [&](uint64_t done, uint64_t total) {
@@ -55,8 +55,7 @@ Result<std::unique_ptr<Engine>> open_model(RunOptions& options, RunReport& repor
   };
   Result<std::unique_ptr<Engine>> engine = Engine::open(std::move(engine_options));
   if (!engine.ok()) return engine;
-  report.load_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.load_seconds = now_seconds() - start;
   report.loaded = (*engine)->stats();
   return engine;
 }

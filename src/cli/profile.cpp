@@ -125,21 +125,41 @@ Result<std::string> file_to_read(const std::string& model) {
   return largest->path;
 }
 
-Status profile(const std::vector<std::string>& arguments) {
+namespace {
+
+struct Words {
   std::string model;
   std::string folder;
   bool anew = false;
   bool json = false;
+};
+
+CommandLine line_for(Words& words) {
   CommandLine line("profile",
                    "Measures this machine and the drive that holds a model, within 20 seconds, and "
                    "keeps what it found for 30 days. Reads only; without a model a temporary file "
                    "of at most 1 GiB is written and removed.");
-  line.optional_word("MODEL", model, "GGUF file whose drive is measured");
-  line.flag("--force", anew, "measure, whatever was kept");
-  line.flag("--json", json, "print one JSON object");
-  line.option("--dir", folder, "without a model: a folder on the drive to measure (.)");
+  line.optional_word("MODEL", words.model, "GGUF file whose drive is measured");
+  line.flag("--force", words.anew, "measure, whatever was kept");
+  line.flag("--json", words.json, "print one JSON object");
+  line.option("--dir", words.folder, "without a model: a folder on the drive to measure (.)",
+              "DIR");
+  return line;
+}
+
+}  // namespace
+
+CommandDescription describe_profile() {
+  Words words;
+  return line_for(words).description();
+}
+
+Status profile(const std::vector<std::string>& arguments) {
+  Words words;
+  CommandLine line = line_for(words);
   if (Status status = line.parse(arguments); !status.ok()) return status;
   if (line.help()) return write_answer(line.help_text()) ? Status() : write_failure();
+  const auto& [model, folder, anew, json] = words;
   if (!model.empty() && !folder.empty()) {
     return Status(StatusCode::invalid_argument, "--dir and a model exclude each other")
         .because("the drive that holds the model is measured");

@@ -4,12 +4,14 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cli/command_description.h"
 #include "machine/profile.h"
 
 namespace hypura::cli {
 
 // `hypura profile`: what this machine and a drive can do, measured, or as it was measured lately.
 Status profile(const std::vector<std::string>& arguments);
+CommandDescription describe_profile();
 
 // The page of `hypura profile` for a person.
 std::string profile_text(const MachineProfile& profile);

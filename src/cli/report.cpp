@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
+#include "cli/gpu_words.h"
 #include "cli/plan/history_words.h"
 #include "engine/numerics.h"
 #include "machine/memory.h"
@@ -21,10 +22,13 @@ double percent(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
 }
 
-double hit_rate(const ResidencyStats& before, const ResidencyStats& after) {
-  const uint64_t hits = after.expert_hits - before.expert_hits;
-  return rate(static_cast<double>(hits),
-              static_cast<double>(hits + after.expert_misses - before.expert_misses));
+// What a GPU did with experts that are copied to it; nothing where none are.
+GpuWalkStats gpu_walk(const EngineStats& before, const EngineStats& after) {
+  const GpuWalkStats from = before.gpu.value_or(GpuWalkStats{});
+  const GpuWalkStats to = after.gpu.value_or(GpuWalkStats{});
+  return {.hits = to.hits - from.hits,
+          .misses = to.misses - from.misses,
+          .copied_bytes = to.copied_bytes - from.copied_bytes};
 }
 
 // Walking the graph: neither in kernels nor waiting for the drive.
@@ -45,8 +49,9 @@ struct Derived {
   double bytes_per_token = 0;
   double stall_seconds = 0;
   double host_seconds = 0;
-  uint64_t expert_uses = 0;
+  uint64_t expert_uses = 0;  // of those that are on the drive
   double expert_hit_rate = 0;
+  GpuWalkStats gpu;
 };
 
 Derived derive(const RunReport& report) {
@@ -68,7 +73,8 @@ Derived derive(const RunReport& report) {
   derived.host_seconds = host_seconds(report.loaded, report.finished);
   derived.expert_uses = after.expert_hits - before.expert_hits + after.expert_misses -
                         before.expert_misses;
-  derived.expert_hit_rate = hit_rate(before, after);
+  derived.expert_hit_rate = expert_hit_rate(report.loaded, report.finished);
+  derived.gpu = gpu_walk(report.loaded, report.finished);
   return derived;
 }
 
@@ -77,7 +83,7 @@ Json decode_json(const RunReport& report, bool routes) {
   const Answer& answer = report.answer;
   if (answer.tokens.size() < 2) {
     return {{"steps", 0}, {"seconds", 0.0}, {"bytes_read", 0}, {"stall_seconds", 0.0},
-            {"host_seconds", 0.0}, {"expert_hit_rate", nullptr}};
+            {"host_seconds", 0.0}, {"copied_bytes", 0}, {"expert_hit_rate", nullptr}};
   }
   const ResidencyStats& before = answer.first_token_stats.residency;
   const ResidencyStats& after = report.finished.residency;
@@ -88,7 +94,9 @@ Json decode_json(const RunReport& report, bool routes) {
       {"bytes_read", after.bytes_read - before.bytes_read},
       {"stall_seconds", static_cast<double>(after.stall_ns - before.stall_ns) * 1e-9},
       {"host_seconds", host},
-      {"expert_hit_rate", routes ? Json(hit_rate(before, after)) : Json(nullptr)},
+      {"copied_bytes", gpu_walk(answer.first_token_stats, report.finished).copied_bytes},
+      {"expert_hit_rate",
+       routes ? Json(expert_hit_rate(answer.first_token_stats, report.finished)) : Json(nullptr)},
   };
 }
 
@@ -157,12 +165,43 @@ std::string elastic_text(const std::optional<ElasticStats>& elastic) {
                      format_bytes(elastic->taken_back_bytes));
 }
 
+// Null where nothing lies there.
+Json gpu_json(const Engine& engine, const GpuWalkStats& walk) {
+  const GpuSummary& gpu = engine.plan().gpu;
+  if (gpu.weight_bytes == 0) return nullptr;
+  const GpuShare::Experts experts = gpu.experts.value_or(GpuShare::Experts{});
+  return {
+      {"names", gpu.names},
+      {"budget_bytes", gpu.budget_bytes},
+      {"layers", gpu.layers},
+      {"weight_bytes", gpu.weight_bytes},
+      {"kv_bytes", gpu.kv_bytes},
+      {"compute_bytes", gpu.compute_bytes},
+      {"cache_bytes", experts.cache_bytes},
+      {"cache_slots", gpu.copies_experts() ? experts.slots[experts.first().value] : 0},
+      {"place_bytes", experts.place_bytes},
+      {"places", experts.places},
+      {"expert_hits", walk.hits},
+      {"expert_misses", walk.misses},
+      {"copied_bytes", walk.copied_bytes},
+      {"unified", gpu.unified},
+      {"shrunk", gpu.shrunk},
+  };
+}
+
 std::string experts_text(const ModelInfo& info) {
   if (info.expert_count == 0) return std::string();
   return fmt::format(", {} of {} experts a token", info.expert_used_count, info.expert_count);
 }
 
 }  // namespace
+
+double expert_hit_rate(const EngineStats& before, const EngineStats& after) {
+  const uint64_t hits = after.residency.expert_hits - before.residency.expert_hits +
+                        gpu_walk(before, after).hits;
+  const uint64_t misses = after.residency.expert_misses - before.residency.expert_misses;
+  return rate(static_cast<double>(hits), static_cast<double>(hits + misses));
+}
 
 std::string plan_text(const Engine& engine) {
   const PlanSummary& plan = engine.plan();
@@ -189,6 +228,11 @@ std::string plan_text(const Engine& engine) {
         fmt::format("KV cache of {} layers {}, activations {}{}", plan.gpu.layers,
                     format_bytes(plan.gpu.kv_bytes), format_bytes(plan.gpu.compute_bytes),
                     plan.gpu.shrunk ? "; less than planned, as its memory is in use" : ""));
+  }
+  if (plan.gpu.experts.has_value()) {
+    const GpuShare::Experts& experts = *plan.gpu.experts;
+    if (!plan.gpu.unified) row("GPU", experts.cache_bytes, slots_text(engine.index(), experts));
+    row("GPU", experts.places * experts.place_bytes, places_text(experts));
   }
   row("RAM", plan.pinned_bytes,
       plan.mode == Mode::mapped
@@ -247,6 +291,11 @@ std::string summary_text(const Engine& engine, const RunReport& report) {
                           percent(report.finished.prefetch.used, report.finished.prefetch.guesses),
                           report.finished.prefetch.guesses);
     }
+  }
+  if (engine.plan().gpu.copies_experts()) {
+    text += fmt::format("; copied {} to the GPU, hits there {:.0f} %",
+                        format_bytes(derived.gpu.copied_bytes),
+                        percent(derived.gpu.hits, derived.gpu.hits + derived.gpu.misses));
   }
   if (engine.draft_options().kind != DraftOptions::Kind::none) {
     text += fmt::format("; draft {:.0f} % of {} accepted",
@@ -316,14 +365,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
       {"expert_slots", plan.expert_slots},
       {"expert_slices", plan.expert_slices},
   };
-  json["gpu"] = plan.gpu.weight_bytes == 0 ? Json(nullptr)
-                                           : Json{{"names", plan.gpu.names},
-                                                  {"budget_bytes", plan.gpu.budget_bytes},
-                                                  {"layers", plan.gpu.layers},
-                                                  {"weight_bytes", plan.gpu.weight_bytes},
-                                                  {"kv_bytes", plan.gpu.kv_bytes},
-                                                  {"compute_bytes", plan.gpu.compute_bytes},
-                                                  {"shrunk", plan.gpu.shrunk}};
+  json["gpu"] = gpu_json(engine, derived.gpu);
   json["host"] = {
       {"graphs", walk.graphs},
       {"cpu_calls", walk.cpu_calls},

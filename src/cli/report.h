@@ -22,6 +22,9 @@ struct RunReport {
 
 // The plan, tier by tier, for a person: several lines, before the first token.
 std::string plan_text(const Engine& engine);
+// Of the uses of experts' slices between two moments, those whose bytes were in RAM's slots or in
+// the GPU's memory; 0 of none.
+double expert_hit_rate(const EngineStats& before, const EngineStats& after);
 // What it took: one line, after the last token.
 std::string summary_text(const Engine& engine, const RunReport& report);
 // The object of `run --json`, "schema": 1.

@@ -3,8 +3,8 @@
 #include <memory>
 #include <utility>
 
+#include "cli/chat/interactive.h"
 #include "cli/command_line.h"
-#include "cli/conversation.h"
 #include "cli/one_prompt.h"
 #include "cli/plan/history_file.h"
 #include "cli/plan/saved.h"
@@ -20,12 +20,19 @@ RunCommand run_command(std::string& plan_file, bool& no_history) {
           .describe = [&plan_file, &no_history](CommandLine& line) {
             line.option("--plan", plan_file,
                         "a plan that `hypura plan MODEL --save FILE` wrote: budget, mode, context, "
-                        "micro-batch, threads, KV types, draft, and what stays in RAM");
+                        "micro-batch, threads, KV types, draft, and what stays in RAM",
+                        "FILE");
             line.flag("--no-history", no_history, kNoHistoryHelp);
           }};
 }
 
 }  // namespace
+
+CommandDescription describe_run() {
+  std::string plan_file;
+  bool no_history = false;
+  return describe(run_command(plan_file, no_history));
+}
 
 Status run(const std::vector<std::string>& arguments) {
   std::string plan_file;
@@ -46,7 +53,7 @@ Status run(const std::vector<std::string>& arguments) {
   if (!engine.ok()) return engine.status();
   if (options.interactive) {
     write_note(plan_text(**engine) + "\n");
-    Status status = chat(**engine);
+    Status status = chat(**engine, options.history_file);
     save_statistics(**engine);
     return status;
   }

@@ -49,36 +49,45 @@ struct Words {
   bool json = false;
 };
 
-void describe(const RunCommand& command, CommandLine& line, Words& words) {
-  line.word("MODEL", words.model, "GGUF file; of a split model any shard");
+CommandLine line_for(const RunCommand& command, Words& words) {
+  CommandLine line(command.name, command.description);
+  line.word(command.word, words.model, command.word_help);
   line.option("--ram-budget", words.ram_budget,
               "memory for weights, KV, activations and buffers: SIZE (8G), NN% of the model's "
-              "weights, auto (what is available) or min (default: auto)");
+              "weights, auto (what is available) or min (default: auto)",
+              "SIZE|NN%|auto|min");
   line.option("--gpu-budget", words.gpu_budget,
               "memory of the GPU for weights, KV and activations: SIZE, auto (what is free) or 0 "
-              "(default: auto)");
+              "(default: auto)",
+              "SIZE|auto|0");
   line.option("--mode", words.mode,
-              "auto, resident, experts or dense: what may stream (default: auto)");
+              "auto, resident, experts or dense: what may stream (default: auto)",
+              "auto|resident|experts|dense");
   line.flag("--exact", words.exact,
             "a resident model is not repacked: the bits that streaming gives, too");
   line.flag("--fast-prompt", words.fast_prompt,
             "repack weights that stay in RAM while others stream: faster prompts, other bits");
   line.option("--prefetch", words.prefetch,
               "experts read ahead of their router: off, router (the next layer's, applied early), "
-              "coactivation (what followed before) or auto (default: auto)");
+              "coactivation (what followed before) or auto (default: auto)",
+              "auto|off|router|coactivation");
   line.option("--draft,--model-draft,--spec-draft-model", words.draft,
               "a small model of the same vocabulary that proposes tokens, which the model verifies "
-              "many at a time, or `lookup`: proposes what followed the last time");
+              "many at a time, or `lookup`: proposes what followed the last time",
+              "MODEL|lookup");
   line.option("--draft-depth", words.draft_depth,
               "tokens to propose at a time: N, or auto, by what a pass of the model takes "
-              "(default: auto)");
+              "(default: auto)",
+              "N|auto");
   line.option("--ctx", words.context, 1, kContextMax,
               "tokens of context; like -c (default: the model's, at most 8192)");
   line.option("--kv-type", words.kv_type,
               "type of the KV cache: like -ctk and -ctv, or auto, which takes q8_0 for other bits "
-              "where memory is tight (default: f16)");
+              "where memory is tight (default: f16)",
+              "TYPE|auto|f16|q8_0|q4_0");
   line.flag("--json", words.json, "print one JSON object at the end instead of the text");
   if (command.describe) command.describe(line);
+  return line;
 }
 
 Status check_repacking(const EngineOptions& engine) {
@@ -149,19 +158,18 @@ Status check_sizes(const common_params& params) {
 Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
                                      const RunCommand& command) {
   RunOptions options;
-  Result<SplitArguments> split = split_arguments(arguments);
+  Result<SplitArguments> split = split_arguments(arguments, command.own);
   if (!split.ok()) return split.status();
   // A name of llama.cpp's that would be read as -m d.
   std::replace(split->ours.begin(), split->ours.end(), std::string("-md"), std::string("--draft"));
   Words words;
-  CommandLine line(command.name, command.description);
-  describe(command, line, words);
+  CommandLine line = line_for(command, words);
   if (Status status = line.parse(split->ours, llama_option_names()); !status.ok()) return status;
   options.help = line.help();
   if (options.help) return options;
   if (words.model.empty()) {
-    return Status(StatusCode::invalid_argument, "MODEL is empty")
-        .suggest(fmt::format("hypura {} model.gguf", command.name));
+    return Status(StatusCode::invalid_argument, fmt::format("{} is empty", command.word))
+        .suggest(fmt::format("hypura {} --help", command.name));
   }
 
   Result<RamBudget> budget = parse_ram_budget(words.ram_budget);
@@ -205,7 +213,8 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
   options.interactive = engine.params.interactive;
   options.chat = engine.params.conversation_mode == COMMON_CONVERSATION_MODE_ENABLED;
   if (!engine.params.system_prompt.empty() && !options.interactive && !options.chat) {
-    return Status(StatusCode::invalid_argument, "-sys needs a chat: the prompt is continued as it is")
+    return Status(StatusCode::invalid_argument,
+                  "-sys needs a chat: the prompt is continued as it is")
         .suggest("-i for a conversation, or -cnv for one message");
   }
   if (Status status = check_repacking(engine); !status.ok()) return status;
@@ -219,9 +228,15 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
 
 std::string run_help(const RunCommand& command) {
   Words words;
-  CommandLine line(command.name, command.description);
-  describe(command, line, words);
-  return line.help_text() + "\nOptions of llama.cpp:\n" + llama_option_help();
+  return line_for(command, words).help_text() + "\nOptions of llama.cpp:\n" +
+         llama_option_help();
+}
+
+CommandDescription describe(const RunCommand& command) {
+  Words words;
+  CommandDescription description = line_for(command, words).description();
+  description.llama_options = llama_option_descriptions();
+  return description;
 }
 
 }  // namespace hypura::cli

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cli/command_description.h"
 #include "engine/engine.h"
 
 namespace hypura::cli {
@@ -16,6 +17,10 @@ struct RunCommand {
   std::string name;
   std::string description;
   std::function<void(CommandLine&)> describe;  // its own options; may be empty
+  std::vector<std::string> own;                // of these, the names that llama.cpp has, too
+  // The word behind the command, which becomes EngineOptions::model_path.
+  std::string word = "MODEL";
+  std::string word_help = "GGUF file; of a split model any shard";
 };
 
 struct RunOptions {
@@ -28,10 +33,12 @@ struct RunOptions {
   bool help = false;
 };
 
-// The arguments after the command's name. Errors: invalid_argument; an empty message if it was already printed.
+// The arguments after the command's name. Errors: invalid_argument; an empty message if it was
+// already printed.
 Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
                                      const RunCommand& command);
 
 std::string run_help(const RunCommand& command);
+CommandDescription describe(const RunCommand& command);
 
 }  // namespace hypura::cli

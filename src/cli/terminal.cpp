@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/units.h"
 
 namespace hypura::cli {
@@ -16,11 +16,6 @@ namespace {
 constexpr double kQuietSeconds = 0.5;
 
 int g_write_errno = 0;  // of the last write_answer() that failed
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 

@@ -9,7 +9,7 @@ namespace hypura::cli {
 
 // Writes to stdout and flushes. False when it did not get there: write_failure() has the reason.
 bool write_answer(const std::string& text);
-// Why write_answer() failed last. ok() if the reader left (a closed pipe): its choice, not an error.
+// Why write_answer() failed last. ok() if the reader left (a closed pipe): that is no error.
 Status write_failure();
 // Writes to stderr: progress, plans, summaries.
 void write_note(const std::string& text);

@@ -8,8 +8,9 @@
 
 namespace hypura::cli {
 
-// `text` in the model's vocabulary, special tokens included; with `first`, what begins a context (BOS).
-// Errors: invalid_model if the vocabulary cannot say it; llama.cpp checks little of one on loading.
-Result<std::vector<llama_token>> tokenize(const Engine& engine, const std::string& text, bool first);
+// `text` in the model's vocabulary, special tokens included; with `first`, what begins a context
+// (BOS). Errors: invalid_model if the vocabulary cannot say it; llama.cpp checks little of it.
+Result<std::vector<llama_token>> tokenize(const Engine& engine, const std::string& text,
+                                          bool first);
 
 }  // namespace hypura::cli

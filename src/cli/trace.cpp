@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <utility>
 
+#include "base/clock.h"
 #include "cli/command_line.h"
 #include "cli/one_prompt.h"
 #include "cli/output_file.h"
@@ -28,7 +28,7 @@ RunCommand trace_command(TraceWords& words) {
               "Runs a mixture-of-experts model and records which experts its routers "
               "choose, as CSV.",
           .describe = [&words](CommandLine& line) {
-            line.option("-o,--output", words.output, "file that gets the trace; replaced");
+            line.option("-o,--output", words.output, "file that gets the trace; replaced", "FILE");
             line.flag(
                 "--follow", words.follow,
                 "generate nothing: the prompt is taken token by token, and counts as decoded; "
@@ -90,7 +90,7 @@ Status follow_text(Engine& engine, const RunOptions& options, std::vector<llama_
                   "--follow needs a model that decodes token by token");
   }
   if (!options.json) write_note(plan_text(engine) + "\n");
-  const auto start = std::chrono::steady_clock::now();
+  const double start = now_seconds();
   Answer& answer = report.answer;
   for (llama_token& token : text) {
     if (answer.prompt_tokens % llama_n_ctx(engine.context()) == 0) {
@@ -103,14 +103,18 @@ Status follow_text(Engine& engine, const RunOptions& options, std::vector<llama_
     if (!status.ok()) return status;
     ++answer.prompt_tokens;
   }
-  answer.prompt_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  answer.prompt_seconds = now_seconds() - start;
   answer.first_token_seconds = answer.prompt_seconds;
   report.finished = engine.stats();
   return write_report(engine, options, report);
 }
 
 }  // namespace
+
+CommandDescription describe_trace() {
+  TraceWords words;
+  return describe(trace_command(words));
+}
 
 Status trace(const std::vector<std::string>& arguments) {
   TraceWords words;

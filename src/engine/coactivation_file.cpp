@@ -7,8 +7,8 @@
 #include <fstream>
 #include <vector>
 
-#include "base/hash.h"
 #include "base/replace_file.h"
+#include "engine/statistics_path.h"
 
 namespace hypura {
 namespace {
@@ -20,20 +20,10 @@ struct Header {
   uint32_t experts = 0;
 };
 
-uint64_t hash_of(const ModelIndex& index) {
-  Fnv1a hash;
-  for (const TensorInfo& tensor : index.tensors()) {
-    hash.add_bytes(tensor.name);
-    hash.add(tensor.offset);
-    hash.add(tensor.bytes);
-  }
-  return hash.value();
-}
-
 }  // namespace
 
 CoactivationFile::CoactivationFile(const std::string& folder, const ModelIndex& index)
-    : path_(fmt::format("{}/{:016x}.coactivation", folder, hash_of(index))) {}
+    : path_(statistics_path(folder, index, "coactivation")) {}
 
 void CoactivationFile::read_into(Coactivation& table) const {
   std::ifstream file(path_, std::ios::binary);
@@ -42,9 +32,8 @@ void CoactivationFile::read_into(Coactivation& table) const {
   if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return;
   if (std::memcmp(&header, &expected, sizeof header) != 0) return;
   std::vector<uint8_t> counts(table.counts().size());
-  if (!file.read(reinterpret_cast<char*>(counts.data()), static_cast<std::streamsize>(counts.size()))) {
-    return;
-  }
+  const auto count_bytes = static_cast<std::streamsize>(counts.size());
+  if (!file.read(reinterpret_cast<char*>(counts.data()), count_bytes)) return;
   std::copy(counts.begin(), counts.end(), table.counts().begin());
 }
 

@@ -8,8 +8,8 @@
 
 namespace hypura {
 
-// What a model's routers were seen to do together, kept between runs: a small file a model, named by
-// a hash of the model's tensors. Safe to delete; one that does not fit the model is not used.
+// What a model's routers were seen to do together, kept between runs: a small file a model, named
+// by a hash of the model's tensors. Safe to delete; one that does not fit the model is not used.
 class CoactivationFile {
  public:
   // In `folder`, which need not exist.

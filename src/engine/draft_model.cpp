@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/units.h"
 #include "engine/llama_log.h"
 #include "engine/sampler.h"
 #include "machine/memory.h"
@@ -78,8 +79,7 @@ Result<std::unique_ptr<DraftModel>> DraftModel::open(const std::string& path,
     return refuse(path, "it does not continue text token after token");
   }
   draft->sampling_bytes_ = hypura::sampling_bytes(llama_model_get_vocab(model), {});
-  const uint64_t during = draft->size_.anonymous_bytes;
-  draft->base_bytes_ = during - std::min(during, before);
+  draft->base_bytes_ = saturating_subtract(draft->size_.anonymous_bytes, before);
   return draft;
 }
 

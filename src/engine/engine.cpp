@@ -14,6 +14,7 @@
 #include "engine/speed_probe.h"
 #include "machine/memory.h"
 #include "machine/page_cache.h"
+#include "plan/gpu_copies.h"
 #include "plan/placement.h"
 #include "plan/repacked_placement.h"
 
@@ -30,8 +31,6 @@ constexpr uint64_t kMeasuredBudget = 4 * kSpeedProbeBytes;
 
 // A longer context is used when asked for: its KV cache takes memory from the weights.
 constexpr uint64_t kContextMax = 8192;
-
-uint64_t saturating_subtract(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
 Prefetch predictor_of(PrefetchMode mode) {
   switch (mode) {
@@ -152,7 +151,9 @@ void Engine::choose_thread_counts() {
   ThreadCounts& chosen = plan_.threads.counts;
   if (!options_.choose_threads) chosen.token = token;
   if (!options_.choose_threads_batch) chosen.batch = batch;
-  if (!options_.choose_threads && !options_.choose_threads_batch) plan_.threads.why = "as asked for";
+  if (!options_.choose_threads && !options_.choose_threads_batch) {
+    plan_.threads.why = "as asked for";
+  }
   token = chosen.token;
   batch = chosen.batch;
 }
@@ -200,6 +201,10 @@ Status Engine::choose_path() {
     return Status(StatusCode::invalid_argument, "--prefetch: this model has no experts")
         .suggest("--prefetch auto, or off");
   }
+  if (plan_.gpu.experts.has_value()) {
+    streamed_ = true;
+    return Status();
+  }
   const bool asked = options_.mode == Mode::experts || options_.mode == Mode::dense;
   const bool least = options_.ram_budget.kind == RamBudget::Kind::minimum;
   if (options_.mode == Mode::resident && (least || !options_.ram_budget.is_explicit())) {
@@ -237,9 +242,10 @@ Status Engine::choose_path() {
   return Status();
 }
 
-// Whether the system can keep the weights in its page cache, beside all that is known to be needed for
-// decoding: as pages that it may drop when others want memory, they need not leave a share to them as a
-// budget does. Streaming then only adds reads (5.5 against 9.4 tok/s, docs/experiments.md).
+// Whether the system can keep the weights in its page cache, beside all that is known to be needed
+// for decoding: as pages that it may drop when others want memory, they need not leave a share to
+// them as a budget does. Streaming then only adds reads (5.5 against 9.4 tok/s,
+// docs/experiments.md).
 bool Engine::fits_page_cache() const {
   if (lies_in_memory(index_->shards().front().path)) return true;
   const uint64_t decoding_bytes =
@@ -256,7 +262,8 @@ Status Engine::measure() {
   if (!size.ok()) return size.status();
   plan_.context = *size;
   plan_.fixed_bytes =
-      size->total_bytes() + sampling_bytes(vocab(), params().sampling) + plan_.draft_bytes;
+      size->total_bytes() + sampling_bytes(vocab(), params().sampling) + plan_.draft_bytes +
+      plan_.gpu.ram_bytes();
   return Status();
 }
 
@@ -272,7 +279,9 @@ void Engine::make_coactivation() {
 }
 
 Status Engine::save_statistics() const {
-  if (coactivation_ == nullptr || options_.statistics_folder.empty()) return Status();
+  if (options_.statistics_folder.empty()) return Status();
+  if (Status status = save_heat(); !status.ok()) return status;
+  if (coactivation_ == nullptr) return Status();
   return CoactivationFile(options_.statistics_folder, *index_).write(*coactivation_);
 }
 
@@ -295,10 +304,20 @@ Status Engine::measure_streamed() {
 // Gives what computing leaves of the budget to weights, and reads the pinned ones.
 Status Engine::place_weights() {
   if (Status status = measure_streamed(); !status.ok()) return status;
+  if (Status status = choose_layout(); !status.ok()) return status;
+  if (Status status = load_draft(); !status.ok()) return status;
+  if (Status status = fill_layout(); !status.ok()) return status;
+  watch_memory();
+  return Status();
+}
+
+// REQUIRES: measure_streamed() was called.
+Status Engine::choose_layout() {
   const GraphDemand& demand = streamed_model_->demand();
   PlacementInput input{
       .uses = streamed_model_->uses(),
       .elastic = !options_.ram_budget.is_explicit(),
+      .packs_experts = plan_.gpu.unified,
       .experts_used = static_cast<uint32_t>(index_->info().expert_used_count),
       .rows_per_graph = demand.rows_per_graph,
   };
@@ -324,10 +343,12 @@ Status Engine::place_weights() {
                              draft_text()))
         .suggest(fmt::format("--ram-budget min, a smaller --ctx (KV is {} per 1024 tokens) or a "
                              "smaller -ub (now {})",
-                             format_bytes(plan_.context.kv_bytes * 1024 / std::max(1u, context_params_.n_ctx)),
+                             format_bytes(plan_.context.kv_bytes * 1024 /
+                                          std::max(1u, context_params_.n_ctx)),
                              context_params_.n_ubatch));
   }
   input.weight_budget = plan_.budget_bytes - plan_.fixed_bytes;
+  if (plan_.gpu.experts.has_value()) place_for_copies(*index_, input);
   Result<Layout> layout = place_repacked(*index_, input, streamed_model_->repacked_bytes());
   if (!layout.ok()) return layout.status();
   device_ = options_.make_device ? options_.make_device() : make_block_device({});
@@ -340,9 +361,8 @@ Status Engine::place_weights() {
   if (options_.choice.has_value()) {
     if (Status status = check_choice(*options_.choice, *layout); !status.ok()) return status;
   }
-  if (Status status = load_draft(); !status.ok()) return status;
 
-  plan_.mode = mode_of(*layout);
+  plan_.mode = mode_of(*layout, plan_.gpu.experts.has_value());
   plan_.pinned_bytes = 0;
   for (uint32_t i = 0; i < layout->homes.size(); ++i) {
     const uint64_t bytes = index_->tensor(TensorId{i}).bytes;
@@ -361,18 +381,24 @@ Status Engine::place_weights() {
     }
   }
 
+  layout_ = std::make_unique<Layout>(*std::move(layout));
+  return Status();
+}
+
+// REQUIRES: choose_layout() was called, and the model is loaded.
+Status Engine::fill_layout() {
   const Result<uint64_t> repack_read =
-      streamed_model_->repack(*layout, *device_, options_.progress);
+      streamed_model_->repack(*layout_, *device_, options_.progress);
   if (!repack_read.ok()) return repack_read.status();
   repack_bytes_read_ = *repack_read;
   Result<std::unique_ptr<Residency>> residency =
-      Residency::create(*index_, *std::move(layout), *device_);
+      Residency::create(*index_, std::move(*layout_), *device_);
+  layout_.reset();
   if (!residency.ok()) return residency.status();
   if (Status status = (*residency)->load_pinned(options_.progress); !status.ok()) return status;
   streamed_model_->attach(*std::move(residency), {.predictor = predictor_of(options_.prefetch),
                                                   .coactivation = coactivation_.get()});
-  watch_memory();
-  return Status();
+  return attach_gpu();
 }
 
 // An automatic budget goes on to be what the machine has. One that was asked for is a promise, in
@@ -380,7 +406,9 @@ Status Engine::place_weights() {
 void Engine::watch_memory() {
   CacheSizer* sizer = options_.cache_sizer;
   const CacheBytes cache = streamed_model_->residency()->cache_bytes();
-  if (sizer == nullptr && !options_.ram_budget.is_explicit() && cache.least < cache.most) {
+  // What a GPU reads by itself stays where it is.
+  const bool fixed = options_.ram_budget.is_explicit() || plan_.gpu.experts.has_value();
+  if (sizer == nullptr && !fixed && cache.least < cache.most) {
     const uint64_t promised_bytes = plan_.budget_bytes + plan_.process_base_bytes;
     watch_ = std::make_unique<MemoryWatch>(
         ElasticMemory{.promised_bytes = promised_bytes,
@@ -463,16 +491,24 @@ std::vector<TensorUse> Engine::uses() const {
 }
 
 EngineStats Engine::stats() const {
+  if (streamed_model_ == nullptr) return EngineStats();
+  EngineStats stats = stats_of(streamed_model_->stats());
+  if (watch_ != nullptr) stats.elastic = watch_->stats();
+  return stats;
+}
+
+EngineStats Engine::stats_of(const StreamedModelStats& model) const {
   EngineStats stats;
-  if (streamed_model_ == nullptr) return stats;
-  stats.residency = streamed_model_->residency()->stats();
+  stats.residency = model.residency;
   stats.residency.bytes_read += repack_bytes_read_;
   stats.residency.pinned_bytes_read += repack_bytes_read_;
-  stats.walk = streamed_model_->walk_stats();
-  stats.prefetch = streamed_model_->prefetch_stats();
+  stats.cache = model.cache;
+  stats.reads_outstanding = model.reads_outstanding;
+  stats.walk = model.walk;
+  stats.prefetch = model.prefetch;
+  if (plan_.gpu.experts.has_value()) stats.gpu = model.gpu;
   stats.direct_io = streamed_model_->residency()->reader().direct();
   stats.device = device_->name();
-  if (watch_ != nullptr) stats.elastic = watch_->stats();
   return stats;
 }
 

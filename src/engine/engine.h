@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "backend/cpu_backend.h"
+#include "backend/gpu_devices.h"
 #include "backend/streamed_model.h"
 #include "base/status.h"
 #include "cache/coactivation.h"
@@ -18,8 +20,11 @@
 #include "engine/memory_watch.h"
 #include "io/block_device.h"
 #include "llama-cpp.h"
+#include "machine/read_through.h"
 #include "model/model_index.h"
 #include "plan/budget.h"
+#include "plan/gpu_copies.h"
+#include "plan/gpu_share.h"
 #include "plan/mode.h"
 #include "plan/planner.h"
 #include "plan/threads.h"
@@ -42,6 +47,8 @@ struct EngineOptions {
   std::string model_path;
   RamBudget ram_budget;
   GpuBudget gpu_budget;
+  // Whether experts are copied to the GPU to compute there, as a plan says. Nothing: as measured.
+  std::optional<bool> gpu_takes_experts;
   Mode mode = Mode::automatic;  // mixed is a result, not a wish
   bool exact = false;           // resident without repacking: the bit reference
   bool fast_prompt = false;     // streamed: repacks weights that stay, for other bits
@@ -73,9 +80,18 @@ struct GpuSummary {
   uint32_t layers = 0;        // whose attention and KV are there
   uint64_t weight_bytes = 0;  // of the file's
   std::vector<bool> on_gpu;   // by tensor
+  std::optional<GpuShare::Experts> experts;  // that are copied there to be computed with
+  double heat = 0;            // of the model's routing (see Workload), seen or usual
   uint64_t kv_bytes = 0;
   uint64_t compute_bytes = 0;
   bool shrunk = false;  // it could not be had whole
+  bool unified = false;  // it computes in RAM, and all of this is there
+  bool copies_experts() const { return experts.has_value() && !unified; }
+  // Of RAM, beside the weights that the engine places there, where experts stream.
+  uint64_t ram_bytes() const {
+    if (!unified) return 0;
+    return kv_bytes + compute_bytes + (experts.has_value() ? weight_bytes + experts->bytes() : 0);
+  }
 };
 
 // Where the memory goes, as decided before the first weight is read.
@@ -97,7 +113,9 @@ struct PlanSummary {
   ThreadChoice threads;
   GpuSummary gpu;
   // Those of the file's that the GPUs do not hold.
-  uint64_t ram_weight_bytes() const { return weight_bytes - gpu.weight_bytes; }
+  uint64_t ram_weight_bytes() const {
+    return gpu.unified ? weight_bytes : weight_bytes - gpu.weight_bytes;
+  }
 };
 
 // What a model would ask of a machine, found without reading a weight.
@@ -111,8 +129,11 @@ struct MeasuredModel {
 
 struct EngineStats {
   ResidencyStats residency;
+  CacheBytes cache;
+  size_t reads_outstanding = 0;
   WalkStats walk;
   PrefetchStats prefetch;
+  std::optional<GpuWalkStats> gpu;  // where experts are copied to a GPU
   bool direct_io = false;
   std::string device;  // block device's name, empty if resident
   // Where an automatic budget follows the machine's memory.
@@ -127,6 +148,17 @@ class Engine {
   static Result<std::unique_ptr<Engine>> open(EngineOptions options);
   ~Engine();
 
+  // Opens all of a model but llama.cpp's own model and context, for a program that loads these by
+  // itself with load_by(): what computing takes is measured, every weight has its home, and none is
+  // read. Errors: those of open(); invalid_argument with a draft.
+  static Result<std::unique_ptr<Engine>> prepare(EngineOptions options);
+
+  // Has `load` load the model on this thread, by llama.cpp's commons and with the parameters it is
+  // given; its weights are this engine's, and are read in front of the first graph. `load` returns
+  // the context, which it keeps, or nullptr; all of its contexts end before the engine. Once, after
+  // prepare(). Errors: invalid_model, failed, interrupted.
+  Status load_by(const std::function<llama_context*(common_params&)>& load);
+
   // What planning needs of the model: its graphs are built without memory, as open() does, and no
   // weight is read. Errors: those of open() but does_not_fit.
   static Result<MeasuredModel> measure_model(EngineOptions options);
@@ -138,14 +170,16 @@ class Engine {
   std::vector<TensorUse> uses() const;
   const common_params& params() const { return options_.params; }
   llama_model* model() const { return model_.get(); }
+  uint32_t context_tokens() const { return context_params_.n_ctx; }
+  // Nullptr where load_by() made it.
   llama_context* context() const { return context_.get(); }
   const DraftOptions& draft_options() const { return options_.draft; }
   // The draft model's; null if there is none.
   llama_context* draft_context() const { return draft_ == nullptr ? nullptr : draft_->context(); }
   const llama_vocab* vocab() const { return llama_model_get_vocab(model()); }
 
-  // Who is told of every routing from here on; nullptr for nobody. The recorder outlives the engine,
-  // or is taken away before. REQUIRES: the plan's mode streams.
+  // Who is told of every routing from here on; nullptr for nobody. The recorder outlives the
+  // engine, or is taken away before. REQUIRES: the plan's mode streams.
   void set_recorder(RoutingRecorder* recorder) { streamed_model_->set_recorder(recorder); }
 
   // llama_decode and llama_encode with our reasons for a failure.
@@ -156,10 +190,21 @@ class Engine {
   }
 
   EngineStats stats() const;
+  // The same as the last graph left it, from any thread and while another one computes.
+  EngineStats last_stats() const;
+  // Why the last graph that failed did so; ok() if none did, or not for our reasons. From any
+  // thread. REQUIRES: load_by() was called.
+  Status last_failure() const;
+  // Ends the graph that is computed now, as a failure; from any thread. Later ones are not affected
+  // once `false` is said.
+  void give_up(bool now) { gives_up_.store(now, std::memory_order_relaxed); }
   // Keeps what was learnt about the model for the next run. Nothing to do is no error.
   Status save_statistics() const;
 
  private:
+  // llama.cpp's way to say: all layers, and the output.
+  static constexpr int kAllLayers = 1 << 20;
+
   explicit Engine(EngineOptions options);
 
   // What is tried when the GPU does not have its budget after all.
@@ -168,7 +213,14 @@ class Engine {
   Status open_index();
   Status choose_gpu();
   Status share_with_gpu(uint64_t budget_bytes, bool asked);
+  Status share_with_unified_gpu(const GpuDevice& gpu);
+  void take_share(const GpuShare& share);
+  bool gpu_may_take_experts() const;
+  CopyRates measure_copies(int ggml_type) const;
+  Status save_heat() const;
+  Status attach_gpu();
   void note_refusal(const std::string& why);
+  std::vector<FilePart> parts_for_gpu() const;
   Status choose_path();
   Status open_plain();
   Status open_streamed();
@@ -181,6 +233,12 @@ class Engine {
   Status make_context();
   Status measure_streamed();
   Status place_weights();
+  EngineStats stats_of(const StreamedModelStats& model) const;
+  Status choose_layout();
+  Status fill_layout();
+  void choose_load_mode();
+  Status prepare();
+  void serve(StreamedModelOptions& model_options);
   uint64_t resolve_budget(uint64_t base_bytes) const;
   void choose_thread_counts();
   bool fits_page_cache() const;
@@ -197,12 +255,18 @@ class Engine {
   uint64_t available_bytes_ = 0;
   uint64_t repack_bytes_read_ = 0;
   bool streamed_ = false;
+  bool served_ = false;  // another program loads the model
+  std::atomic<bool> gives_up_ = false;
+  mutable std::mutex failure_mutex_;
+  Status failure_;  // the last one
   bool gpu_refused_ = false;  // llama.cpp could not load or compute with what the GPU was to hold
+  ggml_backend_dev_t gpu_ = nullptr;  // that experts are copied to
   std::string below_;         // expression for tensors that stay below the GPU
 
   // In order of construction: later ones refer to earlier ones.
   std::unique_ptr<ModelIndex> index_;
   std::unique_ptr<BlockDevice> device_;
+  std::unique_ptr<Layout> layout_;  // between choosing and filling it
   std::unique_ptr<Coactivation> coactivation_;
   std::unique_ptr<MemoryWatch> watch_;
   std::unique_ptr<StreamedModel> streamed_model_;

@@ -2,67 +2,59 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "backend/gpu_devices.h"
+#include "backend/gpu_stand_in.h"
 #include "base/units.h"
 #include "engine/engine.h"
+#include "engine/heat_file.h"
+#include "plan/gpu_copies.h"
 #include "plan/gpu_share.h"
 
 namespace hypura {
 namespace {
 
-// What CUDA and its libraries come to allocate beside llama.cpp's buffers, seen at 300-500 MiB.
-constexpr uint64_t kRuntimeBytes = 512 * kMiB;
-// llama.cpp's way to say: all layers, and the output.
-constexpr int kAllLayers = 1 << 20;
 // What could not be had is asked for again as much smaller, and not below.
 constexpr double kSmaller = 0.8;
 constexpr uint64_t kSmallest = 256 * kMiB;
 
-uint64_t saturating_subtract(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
-
 }  // namespace
 
-// The GPUs of this machine, as far as the budget allows. Unified memory is left to the CPU.
+// The GPUs of this machine, as far as the budget allows.
 Status Engine::choose_gpu() {
   if (options_.gpu_budget.kind == GpuBudget::Kind::none) return Status();
-  const bool asked = options_.gpu_budget.kind == GpuBudget::Kind::bytes && !plan_.gpu.shrunk;
   const std::vector<GpuDevice> gpus = discrete_gpus();
   if (gpus.empty()) {
-    if (!asked) return Status();
-    return Status(StatusCode::does_not_fit,
-                  fmt::format("--gpu-budget {}: no GPU with memory of its own was found",
-                              format_bytes(options_.gpu_budget.bytes)))
-        .because("this build knows none, or its driver is not there")
-        .suggest("--gpu-budget 0");
+    if (const std::optional<GpuDevice> gpu = unified_gpu()) return share_with_unified_gpu(*gpu);
   }
   std::vector<std::string> names;
-  uint64_t free_bytes = 0;
-  options_.params.devices.clear();
+  std::vector<uint64_t> free_bytes;
   for (const GpuDevice& gpu : gpus) {
     names.push_back(gpu.name);
-    free_bytes += saturating_subtract(gpu.free_bytes, kRuntimeBytes);
-    options_.params.devices.push_back(gpu.device);
+    free_bytes.push_back(gpu.free_bytes);
   }
+  const Result<uint64_t> bytes = resolve(options_.gpu_budget, free_bytes);
+  if (!bytes.ok()) {
+    Status status = bytes.status();
+    if (gpus.empty()) status.because("this build knows none, or its driver is not there");
+    return status;
+  }
+  if (gpus.empty()) return Status();
+  options_.params.devices.clear();
+  for (const GpuDevice& gpu : gpus) options_.params.devices.push_back(gpu.device);
   options_.params.devices.push_back(nullptr);
-  if (asked && options_.gpu_budget.bytes > free_bytes) {
-    return Status(StatusCode::does_not_fit,
-                  fmt::format("--gpu-budget {}: the GPU has {} to give",
-                              format_bytes(options_.gpu_budget.bytes), format_bytes(free_bytes)))
-        .because(fmt::format("{} less {} for its driver and libraries",
-                             format_bytes(free_bytes + kRuntimeBytes * gpus.size()),
-                             format_bytes(kRuntimeBytes * gpus.size())))
-        .suggest("--gpu-budget auto, or a smaller one");
-  }
   plan_.gpu.names = fmt::format("{}", fmt::join(names, ", "));
-  const bool limited = options_.gpu_budget.kind == GpuBudget::Kind::bytes;
-  return share_with_gpu(limited ? std::min(options_.gpu_budget.bytes, free_bytes) : free_bytes,
-                        asked);
+  return share_with_gpu(*bytes, options_.gpu_budget.kind == GpuBudget::Kind::bytes);
 }
 
-// With everything on the GPU a context takes the most there. `asked`: less than a layer is an error.
+// With everything on the GPU a context takes the most there. `asked`: less than a layer is an
+// error.
 Status Engine::share_with_gpu(uint64_t budget_bytes, bool asked) {
   common_params& params = options_.params;
   GpuSummary& gpu = plan_.gpu;
@@ -71,9 +63,19 @@ Status Engine::share_with_gpu(uint64_t budget_bytes, bool asked) {
   const Result<ContextSize> size = measure_context(model_.get(), context_params_);
   model_.reset();
   if (!size.ok()) return size.status();
-  const GpuShare share =
-      choose_gpu_share(*index_, {.bytes = saturating_subtract(budget_bytes, size->gpu_compute_bytes),
-                                 .kv_bytes = size->gpu_kv_bytes});
+  GpuShareInput input{.bytes = saturating_subtract(budget_bytes, size->gpu_compute_bytes),
+                      .kv_bytes = size->gpu_kv_bytes};
+  if (gpu_may_take_experts()) {
+    input.experts_used = static_cast<uint32_t>(index_->info().expert_used_count);
+  }
+  GpuShare share = choose_gpu_share(*index_, input);
+  gpu.heat = read_heat(options_.statistics_folder, *index_).value_or(kUsualHeat);
+  if (share.experts.has_value() && !options_.gpu_takes_experts.has_value()) {
+    const CopyRates rates = measure_copies(index_->tensor(share.experts->first()).type);
+    const uint64_t ram_bytes =
+        saturating_subtract(plan_.budget_bytes, size->total_bytes() + plan_.draft_bytes);
+    share = better_share(*index_, std::move(share), input, rates, gpu.heat, ram_bytes);
+  }
   if (share.on_gpu.empty()) {
     params.n_gpu_layers = 0;
     params.devices = {nullptr};
@@ -87,21 +89,50 @@ Status Engine::share_with_gpu(uint64_t budget_bytes, bool asked) {
                              format_bytes(size->gpu_kv_bytes)))
         .suggest("a larger one, 0, a smaller --ctx or a smaller -ub");
   }
+  take_share(share);
+  gpu.budget_bytes = budget_bytes;
+  gpu.compute_bytes = size->gpu_compute_bytes;
+  return Status();
+}
+
+void Engine::take_share(const GpuShare& share) {
+  common_params& params = options_.params;
   params.n_gpu_layers = static_cast<int>(share.layers) + 1;
   context_params_.op_offload = true;
   below_ = names_below(*index_, share);
   params.tensor_buft_overrides.clear();
-  if (!below_.empty()) {
-    params.tensor_buft_overrides.push_back({below_.c_str(), ggml_backend_cpu_buffer_type()});
+  ggml_backend_buffer_type_t below_type = ggml_backend_cpu_buffer_type();
+  if (share.experts.has_value()) {
+    ggml_backend_dev_t& device = params.devices.front();
+    below_type = gpu_streamed_buffer_type(device);
+    gpu_ = std::exchange(device, gpu_stand_in(device));
   }
+  if (!below_.empty()) params.tensor_buft_overrides.push_back({below_.c_str(), below_type});
   params.tensor_buft_overrides.push_back({nullptr, nullptr});
-  gpu.budget_bytes = budget_bytes;
-  gpu.layers = share.layers;
-  gpu.weight_bytes = share.weight_bytes;
-  gpu.on_gpu = share.on_gpu;
-  gpu.kv_bytes = share.kv_bytes;
-  gpu.compute_bytes = size->gpu_compute_bytes;
-  return Status();
+  plan_.gpu.layers = share.layers;
+  plan_.gpu.weight_bytes = share.weight_bytes;
+  plan_.gpu.on_gpu = share.on_gpu;
+  plan_.gpu.experts = share.experts;
+  plan_.gpu.kv_bytes = share.kv_bytes;
+}
+
+// What the GPU gets of the file, in the file's order. llama.cpp copies it there page by page, from
+// a mapping that our load keeps it from reading ahead: 0.1 GB/s, where nobody has read it before.
+std::vector<FilePart> Engine::parts_for_gpu() const {
+  std::vector<TensorInfo> tensors;
+  for (uint32_t i = 0; i < plan_.gpu.on_gpu.size(); ++i) {
+    if (plan_.gpu.on_gpu[i]) tensors.push_back(index_->tensor(TensorId{i}));
+  }
+  std::sort(tensors.begin(), tensors.end(), [](const TensorInfo& a, const TensorInfo& b) {
+    return std::tie(a.shard, a.offset) < std::tie(b.shard, b.offset);
+  });
+  std::vector<FilePart> parts;
+  for (const TensorInfo& tensor : tensors) {
+    parts.push_back({.file = index_->shards()[tensor.shard].path,
+                     .offset = tensor.offset,
+                     .bytes = tensor.bytes});
+  }
+  return parts;
 }
 
 // llama.cpp and its backends tell of memory that they cannot have only in words.
@@ -110,10 +141,11 @@ void Engine::note_refusal(const std::string& why) {
 }
 
 GpuBudget Engine::smaller_gpu_budget() const {
+  if (plan_.gpu.unified) return {.kind = GpuBudget::Kind::none};
   const uint64_t bytes =
       static_cast<uint64_t>(kSmaller * static_cast<double>(plan_.gpu.budget_bytes));
   if (bytes < kSmallest) return {.kind = GpuBudget::Kind::none};
-  return {.kind = GpuBudget::Kind::bytes, .bytes = bytes};
+  return {.kind = GpuBudget::Kind::at_most, .bytes = bytes};
 }
 
 }  // namespace hypura

@@ -12,6 +12,7 @@
 #include "backend/work_bytes.h"
 #include "engine/llama_log.h"
 #include "machine/memory.h"
+#include "machine/read_through.h"
 
 namespace hypura {
 namespace {
@@ -23,17 +24,7 @@ constexpr uint64_t kMappedRepackFactor = 2;
 }  // namespace
 
 Status Engine::open_plain() {
-  common_params& params = options_.params;
-  const bool mapped = plan_.mode == Mode::mapped;
-  plan_.pinned_bytes = plan_.ram_weight_bytes();
-  if (options_.exact || mapped) params.no_extra_bufts = true;
-  if (mapped) params.load_mode = LLAMA_LOAD_MODE_MMAP;
-  const bool tight =
-      plan_.budget_bytes > 0 &&
-      plan_.budget_bytes < kMappedRepackFactor * plan_.ram_weight_bytes() + plan_.fixed_bytes;
-  if (tight && !params.no_extra_bufts && params.load_mode == LLAMA_LOAD_MODE_AUTO) {
-    params.load_mode = LLAMA_LOAD_MODE_NONE;
-  }
+  choose_load_mode();
   const uint64_t anonymous_before = anonymous_bytes();
   if (Status status = load_model(false); !status.ok()) return status;
   if (Status status = measure(); !status.ok()) return status;
@@ -44,6 +35,25 @@ Status Engine::open_plain() {
   }
   if (Status status = load_draft(); !status.ok()) return status;
   return load_adapters();
+}
+
+// How llama.cpp reads a model that it loads as always.
+void Engine::choose_load_mode() {
+  common_params& params = options_.params;
+  const bool mapped = plan_.mode == Mode::mapped;
+  plan_.pinned_bytes = plan_.ram_weight_bytes();
+  if (options_.exact || mapped) params.no_extra_bufts = true;
+  if (mapped) params.load_mode = LLAMA_LOAD_MODE_MMAP;
+  const bool tight =
+      plan_.budget_bytes > 0 &&
+      plan_.budget_bytes < kMappedRepackFactor * plan_.ram_weight_bytes() + plan_.fixed_bytes;
+  // llama.cpp uploads weights below the GPU for prompts: from the memory of the GPU's driver, into
+  // which it reads them, at 2600 tok/s and more, from the mapping at 750 (docs/experiments.md).
+  const bool uploads = !below_.empty() && !mapped;
+  const bool reads = (tight && !params.no_extra_bufts) || uploads;
+  if (reads && params.load_mode == LLAMA_LOAD_MODE_AUTO) {
+    params.load_mode = LLAMA_LOAD_MODE_NONE;
+  }
 }
 
 Status Engine::open_streamed() {
@@ -57,10 +67,14 @@ Status Engine::load_streamed() {
   params.no_extra_bufts = true;
   params.load_mode = LLAMA_LOAD_MODE_MMAP;
   params.lazy_mode = LLAMA_LAZY_MODE_OFF;
-  const int threads = std::max(context_params_.n_threads, context_params_.n_threads_batch);
-  Result<std::unique_ptr<StreamedModel>> model = StreamedModel::create(
-      *index_,
-      {.threads = threads, .work_bytes = cpu_work_bytes, .repack = options_.fast_prompt});
+  StreamedModelOptions model_options{
+      .threads = std::max(context_params_.n_threads, context_params_.n_threads_batch),
+      .work_bytes = cpu_work_bytes,
+      .repack = options_.fast_prompt,
+  };
+  if (served_) serve(model_options);
+  Result<std::unique_ptr<StreamedModel>> model =
+      StreamedModel::create(*index_, std::move(model_options));
   if (!model.ok()) return model.status();
   streamed_model_ = *std::move(model);
   if (draft_ != nullptr) {
@@ -70,6 +84,7 @@ Status Engine::load_streamed() {
   }
   {
     const LoadScope scope(*streamed_model_);
+    const ReadThrough reading(parts_for_gpu());
     if (Status status = load_model(false); !status.ok()) return status;
   }
   return load_adapters();

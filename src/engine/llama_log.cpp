@@ -14,6 +14,7 @@ struct Log {
   bool verbose = false;
   bool collecting = false;
   std::string first_error;
+  std::string last_error;  // a headline: what is indented belongs to it
 };
 
 Log& log() {
@@ -24,8 +25,9 @@ Log& log() {
 void on_message(ggml_log_level level, const char* text, void*) {
   const std::lock_guard lock(log().mutex);
   if (log().verbose) std::fputs(text, stderr);
-  if (level != GGML_LOG_LEVEL_ERROR || !log().collecting || !log().first_error.empty()) return;
-  log().first_error = text;
+  if (level != GGML_LOG_LEVEL_ERROR) return;
+  if (text[0] != ' ') log().last_error = text;
+  if (log().collecting && log().first_error.empty()) log().first_error = text;
 }
 
 }  // namespace
@@ -34,6 +36,14 @@ void quiet_llama_log(bool verbose) {
   log().verbose = verbose;
   common_log_set_verbosity_thold(verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
   llama_log_set(on_message, nullptr);
+}
+
+std::string last_llama_error() {
+  const std::unique_lock lock(log().mutex, std::try_to_lock);
+  if (!lock.owns_lock()) return std::string();
+  std::string text = log().last_error;
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
 }
 
 LlamaErrors::LlamaErrors() {

@@ -8,6 +8,10 @@ namespace hypura {
 // them on stderr. Process-wide; called once before anything is loaded.
 void quiet_llama_log(bool verbose);
 
+// The headline of the last error that was reported since then; empty if there was none. Safe where
+// ggml gives up in the middle of a report.
+std::string last_llama_error();
+
 // Collects what llama.cpp reports as errors while it lives, for the reason of a Status. One at a
 // time. REQUIRES: quiet_llama_log() was called, or text() stays empty.
 class LlamaErrors {

@@ -2,17 +2,18 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "backend/compute_probe.h"
 #include "backend/gpu_probe.h"
+#include "base/clock.h"
 #include "base/units.h"
 #include "common.h"
 #include "io/block_device.h"
@@ -102,15 +103,15 @@ class Probe {
     return Status();
   }
 
-  // At the end: what another program gave back a moment ago is at hand, what was free for seconds the
-  // host of a virtual machine may have taken (12 and 0.3 GB/s on one).
+  // At the end: what another program gave back a moment ago is at hand, what was free for seconds
+  // the host of a virtual machine may have taken (12 and 0.3 GB/s on one).
   void measure_touch() {
     const uint64_t bytes = std::min(kTouchBytes, available_bytes() / 8);
-    const auto start = std::chrono::steady_clock::now();
+    const double start = now_seconds();
     const Result<Arena> arena = Arena::create(bytes);
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    const double seconds = now_seconds() - start;
     if (!arena.ok() || bytes == 0) return;
-    profile_.memory.touch_gbps = rounded(static_cast<double>(bytes) * 1e-9 / seconds.count());
+    profile_.memory.touch_gbps = rounded(static_cast<double>(bytes) * 1e-9 / seconds);
   }
 
   Status measure_memory() {
@@ -228,8 +229,7 @@ class Probe {
 
 KeptProfile load_kept_profile(const MachineProbeOptions& options) {
   if (options.profiles_folder.empty()) return {};
-  const MachineProfile facts =
-      machine_facts(options.file.empty() ? options.folder : options.file);
+  MachineProfile facts = machine_facts(options.file.empty() ? options.folder : options.file);
   KeptProfile kept{.path = profile_path(options.profiles_folder, facts)};
   std::error_code error;
   if (options.anew || !std::filesystem::exists(kept.path, error)) return kept;
@@ -238,6 +238,7 @@ KeptProfile load_kept_profile(const MachineProbeOptions& options) {
     kept.why_not = profile.status().message() + ": " + profile.status().why();
     return kept;
   }
+  for (std::string& name : gpu_names()) facts.gpus.push_back({.name = std::move(name)});
   kept.why_not = why_stale(*profile, facts, std::time(nullptr));
   if (!kept.why_not.empty()) return kept;
   profile->memory.limit_bytes = facts.memory.limit_bytes;

@@ -27,7 +27,8 @@ struct KeptProfile {
   std::string why_not;  // "it is 45 days old", or what is wrong with the file; empty: there is none
 };
 
-// Takes a millisecond. The memory limit in it is today's: that is a fact, and was never measured.
+// Takes a millisecond, and what a GPU's driver takes to start. The memory limit in it is today's:
+// that is a fact, and was never measured.
 KeptProfile load_kept_profile(const MachineProbeOptions& options);
 
 // Measures everything, in less than 20 s, with up to 400 MiB of memory meanwhile. Keeps nothing.

@@ -1,7 +1,8 @@
 #include "engine/memory_watch.h"
 
 #include <algorithm>
-#include <chrono>
+
+#include "base/clock.h"
 
 namespace hypura {
 namespace {
@@ -9,11 +10,6 @@ namespace {
 // A program that touches memory as fast as pages are cleared takes the reserve, a twentieth of what
 // was free, in 0.3-0.6 s. A look costs 13 us: 0.05 % of the time.
 constexpr uint64_t kLookEveryNs = 25'000'000;
-
-uint64_t now_ns() {
-  return static_cast<uint64_t>(
-      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
-}
 
 }  // namespace
 

@@ -3,21 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
+#include <cerrno>
+#include <cstring>
 #include <limits>
 #include <utility>
 
+#include "base/clock.h"
 #include "engine/sampler.h"
 #include "engine/utf8.h"
 
 namespace hypura {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Position of the first stop word in `text`, searched from `from`; npos if there is none.
 size_t find_stop_word(const std::string& text, size_t from, const std::vector<std::string>& words) {
@@ -61,7 +57,7 @@ Session::Session(Engine& engine, common_sampler_ptr sampler)
 
 Result<Answer> Session::answer(const std::vector<llama_token>& prompt, int predict_max,
                                const std::function<void(const std::string&)>& on_text) {
-  const Clock::time_point start = Clock::now();
+  const double start = now_seconds();
   Answer answer;
   answer.prompt_tokens = prompt.size();
   Status status = llama_model_has_encoder(engine_.model()) ? process_encoder_prompt(prompt)
@@ -72,18 +68,18 @@ Result<Answer> Session::answer(const std::vector<llama_token>& prompt, int predi
     return answer;
   }
   if (!status.ok()) return status;
-  answer.prompt_seconds = seconds_since(start);
+  answer.prompt_seconds = now_seconds() - start;
 
   if (speculator_ != nullptr) speculator_->begin_answer();
-  Clock::time_point first_token;
+  double first_token = 0;
   Utf8Stream stream;
   while (predict_max < 0 || std::ssize(answer.tokens) < predict_max) {
     const int row = speculator_ == nullptr ? -1 : speculator_->row();
     const llama_token token = common_sampler_sample(sampler_.get(), engine_.context(), row);
     common_sampler_accept(sampler_.get(), token, true);
     if (answer.tokens.empty()) {
-      first_token = Clock::now();
-      answer.first_token_seconds = seconds_since(start);
+      first_token = now_seconds();
+      answer.first_token_seconds = now_seconds() - start;
       answer.first_token_stats = engine_.stats();
     }
     if (llama_vocab_is_eog(engine_.vocab(), token)) {
@@ -92,10 +88,13 @@ Result<Answer> Session::answer(const std::vector<llama_token>& prompt, int predi
     }
     answer.tokens.push_back(token);
     const size_t before = answer.text.size();
-    const std::string complete = stream.push(common_token_to_piece(
-        engine_.context(), token, engine_.params().special));
+    const bool special = engine_.params().special || syntax_.shown.contains(token);
+    const std::string complete =
+        stream.push(common_token_to_piece(engine_.context(), token, special));
     answer.text += complete;
-    const size_t stop_word = find_stop_word(answer.text, before, engine_.params().antiprompt);
+    const size_t stop_word =
+        std::min(find_stop_word(answer.text, before, engine_.params().antiprompt),
+                 find_stop_word(answer.text, before, syntax_.stop_words));
     if (stop_word != std::string::npos) {
       answer.text.erase(stop_word);
       answer.stop = StopReason::stop_word;
@@ -126,7 +125,7 @@ Result<Answer> Session::answer(const std::vector<llama_token>& prompt, int predi
     answer.text += rest;
     on_text(rest);
   }
-  if (answer.tokens.size() > 1) answer.decode_seconds = seconds_since(first_token);
+  if (answer.tokens.size() > 1) answer.decode_seconds = now_seconds() - first_token;
   return answer;
 }
 
@@ -195,6 +194,81 @@ bool Session::make_room() {
   llama_memory_seq_add(memory, 0, keep + dropped, count, -dropped);
   history_.erase(history_.begin() + keep, history_.begin() + keep + dropped);
   return true;
+}
+
+size_t Session::keep(const std::vector<llama_token>& text) {
+  const size_t same = static_cast<size_t>(
+      std::mismatch(history_.begin(), history_.end(), text.begin(), text.end()).first -
+      history_.begin());
+  const size_t kept = std::min(same, text.size() - 1);
+  if (kept == history_.size()) return kept;
+  if (!can_go_back_to(kept) ||
+      !llama_memory_seq_rm(llama_get_memory(engine_.context()), 0, static_cast<llama_pos>(kept),
+                           -1)) {
+    forget_all();
+    return 0;
+  }
+  history_.resize(kept);
+  remind_sampler();
+  return kept;
+}
+
+// A window of attention has forgotten what lies far behind the last token.
+bool Session::can_go_back_to(size_t count) const {
+  const llama_memory_t memory = llama_get_memory(engine_.context());
+  if (memory == nullptr) return false;
+  const int32_t window = llama_model_n_swa(engine_.model());
+  if (window <= 0) return true;
+  const llama_pos first_needed = std::max(0, static_cast<llama_pos>(count) - window);
+  return llama_memory_seq_pos_min(memory, 0) <= first_needed;
+}
+
+void Session::forget_all() {
+  if (llama_memory_t memory = llama_get_memory(engine_.context())) {
+    llama_memory_clear(memory, true);
+  }
+  history_.clear();
+  remind_sampler();
+}
+
+// Penalties look at what was said before.
+void Session::remind_sampler() {
+  common_sampler_reset(sampler_.get());
+  for (const llama_token token : history_) common_sampler_accept(sampler_.get(), token, false);
+}
+
+Status Session::set_sampling(const common_params_sampling& sampling) {
+  Result<common_sampler_ptr> sampler = make_sampler(engine_.model(), sampling);
+  if (!sampler.ok()) return sampler.status();
+  sampler_ = *std::move(sampler);
+  remind_sampler();
+  return Status();
+}
+
+Status Session::save_state(const std::string& path) const {
+  errno = 0;
+  if (llama_state_seq_save_file(engine_.context(), path.c_str(), 0, history_.data(),
+                                history_.size()) > 0) {
+    return Status();
+  }
+  return Status(StatusCode::failed, fmt::format("cannot write {}", path))
+      .because(errno != 0 ? std::strerror(errno) : "llama.cpp has no state of this model");
+}
+
+Status Session::load_state(const std::string& path) {
+  forget_all();
+  std::vector<llama_token> tokens(llama_n_ctx(engine_.context()));
+  size_t count = 0;
+  const size_t read = llama_state_seq_load_file(engine_.context(), path.c_str(), 0, tokens.data(),
+                                                tokens.size(), &count);
+  if (read == 0) {
+    forget_all();
+    return Status(StatusCode::failed, fmt::format("llama.cpp cannot read {}", path));
+  }
+  tokens.resize(count);
+  history_ = std::move(tokens);
+  remind_sampler();
+  return Status();
 }
 
 }  // namespace hypura

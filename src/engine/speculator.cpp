@@ -1,17 +1,12 @@
 #include "engine/speculator.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
+
+#include "base/clock.h"
 
 namespace hypura {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // A look-up proposes what followed the last time that so many tokens were said. Fewer propose more
 // often, and a wrong proposal costs little where a pass is bound by its reads.
@@ -121,12 +116,12 @@ Status Speculator::settle(const std::vector<llama_token>& history, bool rejected
 Status Speculator::propose(llama_token token, const std::vector<llama_token>& history, int depth) {
   draft_seconds_ = 0;
   if (depth <= 0) return Status();
-  Clock::time_point start = Clock::now();
+  double start = now_seconds();
   if (draft_context_ != nullptr) {
     const Result<size_t> read = catch_up(history);
     if (!read.ok()) return read.status();
     // A prompt is read once: how deep to go does not depend on it.
-    if (*read > 1) start = Clock::now();
+    if (*read > 1) start = now_seconds();
   }
   common_speculative_get_draft_params(speculative_.get(), 0) = {
       .drafting = true,
@@ -142,7 +137,7 @@ Status Speculator::propose(llama_token token, const std::vector<llama_token>& hi
     known_.push_back(token);
     known_.insert(known_.end(), draft_.begin(), draft_.end() - 1);
   }
-  draft_seconds_ = seconds_since(start);
+  draft_seconds_ = now_seconds() - start;
 
   // What the model does not know, or will not be asked to continue, needs no row.
   const auto is_final = [&](llama_token drafted) {
@@ -186,9 +181,9 @@ Status Speculator::compute(llama_token token, size_t position) {
   for (const llama_token drafted : draft_) {
     common_batch_add(batch_.tokens, drafted, ++at, {0}, true);
   }
-  const Clock::time_point start = Clock::now();
+  const double start = now_seconds();
   Status status = engine_.decode(batch_.tokens);
-  pass_seconds_ = seconds_since(start);
+  pass_seconds_ = now_seconds() - start;
   return status;
 }
 

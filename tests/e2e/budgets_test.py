@@ -31,7 +31,7 @@ class Budgets(support.TestCase):
     def test_a_gpu_that_is_not_there(self):
         outcome = self.run_with("--gpu-budget", "8G")
         self.assert_error(outcome, support.DOES_NOT_FIT)
-        self.assertIn("--gpu-budget 8.0 GiB: no GPU with memory of its own was found", outcome.stderr)
+        self.assertIn("--gpu-budget 8.0 GiB: there is no GPU with memory of its own", outcome.stderr)
         self.assertEqual(self.run_with("--gpu-budget", "0").returncode, 0)
 
     def test_below_the_minimum(self):

@@ -349,6 +349,40 @@ class Plan(support.TestCase):
         self.refused(support.DOES_NOT_FIT, "--gpu-budget 40.0 GiB: the GPU has", "estimate",
                      support.MODEL, *words, "--gpu-budget", "40G")
 
+    def test_experts_are_copied_to_a_gpu_where_its_bus_is_fast(self):
+        machine = json.loads((support.REPO / "machines" / "pc-rtx4090-64gb-gen4.json").read_text())
+        profile = self.folder / "profile.json"
+        saved = {}
+        words = (support.MODEL, "--machine", profile, "--ctx", 1024, "-ub", 32, "--gpu-budget", "24M")
+        for gbps in (2, 200):
+            machine["gpus"][0]["upload_gbps"] = gbps
+            profile.write_text(json.dumps(machine))
+            saved[gbps] = self.folder / f"{gbps}.json"
+            self.done("estimate", *words, "--save", saved[gbps])
+            plan = self.done("estimate", *words, "--json").json()
+            table = self.done("estimate", *words).stdout
+            if gbps == 2:
+                self.assertEqual((plan["gpu_cache_slots"], plan["gpu_places"]), (0, 0))
+                self.assertIsNone(plan["gpu_expected_hit_rate"])
+                self.assertNotIn("slots for", table)
+        slots = plan["gpu_cache_slots"]
+        self.assertTrue(4 <= slots < 16, "a token's experts, and not all of them")
+        self.assertEqual(plan["mode"], "experts")
+        self.assertTrue(0 < plan["gpu_expected_hit_rate"] < 1)
+        self.assertGreater(plan["token"]["upload_bytes"], 0)
+        taken = plan["gpu_cache_bytes"] + plan["gpu_places"] * plan["gpu_place_bytes"]
+        self.assertLess(taken + plan["gpu_bytes"] + plan["gpu_kv_bytes"], 24 << 20)
+        self.assertRegex(table, rf"GPU .* slots for {slots} of 16 experts a layer, expected hits \d+ %")
+        self.assertRegex(table, r"GPU .* 2 places for whole tensors")
+        why = self.done("estimate", *words, "--explain", "gpu").stdout
+        self.assertIn(f"slots for {slots} of 16 experts a layer", why)
+        why = self.done("estimate", *words, "--explain", "blk.1.ffn_up_exps.weight").stdout
+        self.assertIn(f"copied to the GPU to be computed with, {slots} of 16 have slots there", why)
+        exact = self.done("estimate", *words, "--exact", "--json").json()
+        self.assertEqual(exact["gpu_cache_slots"], 0)
+        diff = self.done("plan", "--diff", saved[2], saved[200]).stdout
+        self.assertIn("experts copied to the GPU: false -> true", diff)
+
     def test_what_cannot_be_planned_is_refused(self):
         for words, fragment in ((("-p", "x"), "generates nothing"),
                                 (("--kv-type", "auto", "-ctk", "q8_0"), "exclude each other"),

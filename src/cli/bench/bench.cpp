@@ -91,7 +91,8 @@ Status bench(const std::vector<std::string>& arguments) {
   const BenchFindings findings{*report, summary, texts, comparison};
   if (!write_answer(show(options->output, findings))) return write_failure();
   if (!options->save.empty()) {
-    if (Status status = write_file(options->save, bench_json(findings)); !status.ok()) return status;
+    Status status = write_file(options->save, bench_json(findings));
+    if (!status.ok()) return status;
   }
   return verdict(findings);
 }

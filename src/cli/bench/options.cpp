@@ -55,17 +55,20 @@ struct Words {
   bool json = false;
 };
 
-void describe(CommandLine& line, BenchOptions& options, Words& words) {
+CommandLine line_for(BenchOptions& options, Words& words) {
+  CommandLine line("bench", kDescription);
   line.word("MODEL", options.model, "GGUF file; of a split model any shard");
   line.option("--ram-budget", options.ram_budget,
-              "hypura's: SIZE (8G), NN% of the model's weights, auto or min (default: auto)");
+              "hypura's: SIZE (8G), NN% of the model's weights, auto or min (default: auto)",
+              "SIZE|NN%|auto|min");
   line.flag("--fast-prompt", options.fast_prompt,
             "hypura repacks weights that stay in RAM; its text then stands apart");
-  line.option("--draft", options.draft, "hypura's: a draft model, or lookup");
+  line.option("--draft", options.draft, "hypura's: a draft model, or lookup", "MODEL|lookup");
   line.option(
       "--limit", words.limit,
       "memory control group of every hypura and mmap sample, without swap: SIZE, off, or auto "
-      "= the budget + 256 MiB where this process may make groups (default: auto)");
+      "= the budget + 256 MiB where this process may make groups (default: auto)",
+      "SIZE|auto|off");
   line.option("-p,--prompt", options.prompt, "the prompt");
   line.option("-n,--tokens", options.tokens, 2, kTokensMax, "tokens a sample (default: 32)");
   line.option("--n-slow", options.slow_tokens, 2, kTokensMax,
@@ -78,21 +81,25 @@ void describe(CommandLine& line, BenchOptions& options, Words& words) {
   line.option("--timeout", options.timeout_seconds, 1, kDaySeconds,
               "seconds a sample; then it is cut off (default: 600)");
   line.option("--ctx", options.context, 1, kContextMax, "tokens of context (default: 1024)");
-  line.option("--arms", words.arms, "which, and in which order (default: hypura,mmap,resident)");
+  line.option("--arms", words.arms, "which, and in which order (default: hypura,mmap,resident)",
+              "LIST");
   line.option(
       "--stock", options.stock,
-      "llama.cpp's llama-completion: the mmap arm runs it in place of hypura's own llama.cpp");
+      "llama.cpp's llama-completion: the mmap arm runs it in place of hypura's own llama.cpp",
+      "FILE");
   line.flag("--stock-repack", options.stock_repack,
             "let --stock repack its weights for speed: it then needs memory for all of them, and "
             "its text stands apart");
   line.option("--drive-bytes", words.drive,
               "to read for each measurement of the raw drive, before and after every hypura sample "
-              "(default: 1G)");
-  line.option("-o,--output", words.output, "md, json or csv, on stdout (default: md)");
+              "(default: 1G)",
+              "SIZE");
+  line.option("-o,--output", words.output, "md, json or csv, on stdout (default: md)", "md|json|csv");
   line.flag("--json", words.json, "like -o json");
-  line.option("--save", options.save, "write the JSON to this file as well");
+  line.option("--save", options.save, "write the JSON to this file as well", "FILE");
   line.option("--compare", options.old_report,
-              "an older -o json: shows old and new, fails on a regression");
+              "an older -o json: shows old and new, fails on a regression", "FILE");
+  return line;
 }
 
 Status bad_value(const char* option, const std::string& value, const char* hint) {
@@ -186,8 +193,7 @@ Result<BenchOptions> parse_bench_options(const std::vector<std::string>& argumen
   if (separator != arguments.end()) options.llama.assign(separator + 1, arguments.end());
 
   Words words;
-  CommandLine line("bench", kDescription);
-  describe(line, options, words);
+  CommandLine line = line_for(options, words);
   if (Status status = line.parse(own); !status.ok()) return explain(std::move(status), own);
   options.help = line.help();
   if (options.help) return options;
@@ -199,9 +205,13 @@ Result<BenchOptions> parse_bench_options(const std::vector<std::string>& argumen
 std::string bench_help() {
   BenchOptions options;
   Words words;
-  CommandLine line("bench", kDescription);
-  describe(line, options, words);
-  return line.help_text() + kNotes;
+  return line_for(options, words).help_text() + kNotes;
+}
+
+CommandDescription describe_bench() {
+  BenchOptions options;
+  Words words;
+  return line_for(options, words).description();
 }
 
 }  // namespace hypura::cli

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cli/command_description.h"
 #include "plan/budget.h"
 
 namespace hypura::cli {
@@ -52,5 +53,6 @@ struct BenchOptions {
 Result<BenchOptions> parse_bench_options(const std::vector<std::string>& arguments);
 
 std::string bench_help();
+CommandDescription describe_bench();
 
 }  // namespace hypura::cli

@@ -39,8 +39,8 @@ Status settle_kv_type(EngineOptions& options, uint64_t budget_bytes, MeasuredMod
     return Status();
   }
   options.params.cache_type_k = options.params.cache_type_v = GGML_TYPE_Q8_0;
-  write_note(fmt::format("note: memory is tight: a KV cache of q8_0, {} and not {}; other bits than "
-                         "f16\n",
+  write_note(fmt::format("note: memory is tight: a KV cache of q8_0, {} and not {}; other bits "
+                         "than f16\n",
                          format_bytes(again->demand.kv_bytes),
                          format_bytes(measured.demand.kv_bytes)));
   measured = *std::move(again);

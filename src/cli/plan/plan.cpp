@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <chrono>
 #include <optional>
 #include <utility>
 
+#include "base/clock.h"
 #include "cli/command_line.h"
 #include "cli/output_file.h"
 #include "cli/plan/fetch_header.h"
@@ -17,6 +17,7 @@
 #include "cli/plan/view.h"
 #include "cli/run_options.h"
 #include "cli/terminal.h"
+#include "engine/heat_file.h"
 #include "engine/llama_log.h"
 #include "engine/machine_probe.h"
 #include "machine/profile_json.h"
@@ -47,11 +48,14 @@ RunCommand command_of(bool estimating, Words& words) {
         line.option("--machine", words.machine,
                     estimating ? "a machine by name (listed below), or the file of its profile"
                                : "a machine by name (hypura estimate --help lists them), or the "
-                                 "file of its profile (default: this one)");
+                                 "file of its profile (default: this one)",
+                    "NAME|FILE");
         line.option("--explain", words.explain,
-                    "why: mode, threads, ram, nvme, gpu, or a tensor's name");
-        line.option("--save", words.save, "write the plan to a file, for run --plan");
-        line.option("--what-if", words.what_if, "also: with this changed, as in +16G-ram,7GB/s");
+                    "why: mode, threads, ram, nvme, gpu, or a tensor's name",
+                    "mode|threads|ram|nvme|gpu|TENSOR");
+        line.option("--save", words.save, "write the plan to a file, for run --plan", "FILE");
+        line.option("--what-if", words.what_if, "also: with this changed, as in +16G-ram,7GB/s",
+                    "CHANGES");
       }};
 }
 
@@ -91,7 +95,8 @@ Result<MachineProfile> machine_for(const Words& words, const std::string& model,
   if (!words.machine.empty()) return find_machine(words.machine);
   if (estimating) {
     return Status(StatusCode::invalid_argument, "--machine is missing")
-        .suggest(fmt::format("--machine NAME, one of {}", fmt::join(shipped_machine_names(), ", ")));
+        .suggest(
+            fmt::format("--machine NAME, one of {}", fmt::join(shipped_machine_names(), ", ")));
   }
   if (std::optional<MachineProfile> known = known_machine(model)) return *std::move(known);
   if (!is_url(model) && !is_header_file(model)) {
@@ -143,6 +148,8 @@ Status what_if(const PlanView& view, const std::string& text, std::string& answe
                           .elastic = input.elastic,
                           .mode = input.mode,
                           .gpu_bytes = input.gpu_bytes,
+                          .may_copy_experts = input.may_copy_experts,
+                          .heat = input.heat,
                           .work = input.work};
   Result<Plan> plan = make_plan(changed);
   if (!plan.ok()) return plan.status();
@@ -195,7 +202,7 @@ Status diff(const std::vector<std::string>& arguments) {
 }
 
 Status make(const std::vector<std::string>& arguments, bool estimating) {
-  const auto start = std::chrono::steady_clock::now();
+  const double start = now_seconds();
   Words words;
   const RunCommand command = command_of(estimating, words);
   Result<RunOptions> parsed = parse_run_options(arguments, command);
@@ -239,6 +246,8 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
                   .elastic = !options.engine.ram_budget.is_explicit(),
                   .mode = options.engine.mode,
                   .gpu_bytes = *gpu,
+                  .may_copy_experts = !options.engine.exact,
+                  .heat = read_heat(options.engine.statistics_folder, measured->index),
                   .work = {.prefetch = options.engine.prefetch != PrefetchMode::off}};
   input.budget_bytes = budget_of(options, *measured, here, input);
   if (here && !options.engine.ram_budget.is_explicit()) {
@@ -250,18 +259,28 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   PastView past{.profile = profile_id(*machine)};
   if (here && !words.no_history) past.runs = past_runs(history_path());
   correct(input, *plan, past);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const double seconds = now_seconds() - start;
   return show({.input = input,
                .plan = *plan,
                .options = engine,
                .threads = measured->threads,
                .suggestions = suggestions(input, uncorrected, past.calibration),
-               .seconds = seconds.count(),
+               .seconds = seconds,
                .past = past},
               options, words);
 }
 
 }  // namespace
+
+CommandDescription describe_plan() {
+  Words words;
+  return describe(command_of(false, words));
+}
+
+CommandDescription describe_estimate() {
+  Words words;
+  return describe(command_of(true, words));
+}
 
 Status plan(const std::vector<std::string>& arguments) {
   if (!arguments.empty() && arguments.front() == "--diff") return diff(arguments);

@@ -14,6 +14,8 @@ std::optional<RunPrediction> predict_run(const Engine& engine, const std::vector
   const std::optional<MachineProfile> machine = known_machine(engine.index().shards().front().path);
   if (!machine.has_value()) return std::nullopt;
   const PlanSummary& plan = engine.plan();
+  // Profiled by a build without GPUs.
+  if (!plan.gpu.on_gpu.empty() && machine->gpus.empty()) return std::nullopt;
   const ModelDemand demand{.uses = engine.uses(),
                            .fixed_bytes = plan.fixed_bytes,
                            .kv_bytes = plan.context.kv_bytes,
@@ -28,12 +30,14 @@ std::optional<RunPrediction> predict_run(const Engine& engine, const std::vector
                       .demand = demand,
                       .machine = *machine,
                       .budget_bytes = plan.budget_bytes,
+                      .heat = plan.gpu.heat,
                       // On average the cache holds the prompt and half of the answer.
                       .work = {.kv_tokens = prompt_tokens + answer_tokens / 2,
                                .prompt_tokens = std::max(1u, prompt_tokens),
                                .cold_tokens = answer_tokens,
                                .cold_tokens_before = prompt_tokens}},
-                     engine.layout(), plan.gpu.on_gpu);
+                     engine.layout(),
+                     {.on_gpu = plan.gpu.on_gpu, .experts = plan.gpu.experts});
   const bool streaming = engine.layout() != nullptr;
   const uint64_t memory_bytes = streaming && plan.budget_bytes > plan.fixed_bytes
                                     ? plan.budget_bytes - plan.fixed_bytes

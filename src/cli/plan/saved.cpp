@@ -113,6 +113,7 @@ Status carry_out(const std::string& path, RunOptions& run) {
   options.gpu_budget = {.kind = plan->gpu_budget_bytes > 0 ? GpuBudget::Kind::bytes
                                                            : GpuBudget::Kind::none,
                         .bytes = plan->gpu_budget_bytes};
+  options.gpu_takes_experts = plan->gpu_takes_experts;
   options.draft = draft_of(*plan);
   options.fast_prompt = plan->fast_prompt;
   const std::optional<MachineProfile> here = known_machine(options.model_path);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
+#include "cli/gpu_words.h"
 #include "cli/plan/history_words.h"
 #include "cli/plan/kv_type.h"
 #include "model/printable.h"
@@ -57,6 +58,19 @@ std::string kv_types_text(const common_params& params) {
   return keys == values ? keys : keys + " and " + values;
 }
 
+// How many of a tensor's experts the GPU can hold that computes with them; 0: it does not.
+uint32_t gpu_slots(const Plan& plan, uint32_t id) {
+  return plan.gpu.experts.has_value() ? plan.gpu.experts->slots[id] : 0;
+}
+
+// Where experts compute that lie below a GPU.
+std::string copies_text(const PlanView& view, uint32_t id) {
+  const uint32_t slots = gpu_slots(view.plan, id);
+  if (slots == 0) return std::string();
+  return fmt::format("; copied to the GPU to be computed with, {} of {} have slots there", slots,
+                     view.input.index.tensor(TensorId{id}).expert_count);
+}
+
 std::string home_text(const PlanView& view, uint32_t id) {
   const Plan& plan = view.plan;
   const TensorInfo& tensor = view.input.index.tensor(TensorId{id});
@@ -69,6 +83,7 @@ std::string home_text(const PlanView& view, uint32_t id) {
     case Home::unused:
       return "nowhere: no graph uses it";
     case Home::pinned:
+      if (gpu_slots(plan, id) > 0) return "RAM, pinned, where all experts fit";
       return view.input.demand.uses[id].whole
                  ? "RAM, pinned: it only serves whole"
                  : "RAM, pinned: every token needs all of it, so its bytes save the most reads";
@@ -142,14 +157,15 @@ std::string explain_threads(const PlanView& view) {
   std::string text = fmt::format("threads: {} for tokens, {} for prompts: {}\n", demand.threads,
                                  demand.threads_batch, view.threads.why);
   for (const ThreadTime& time : view.threads.times) {
-    text += fmt::format("  {:>3} {:<8} {:>8.2f} ms of kernels a token, {:>8.2f} s a prompt of 512\n",
+    text += fmt::format("  {:>3} {:<8} {:>8.2f} ms of kernels a token, "
+                        "{:>8.2f} s a prompt of 512\n",
                         time.threads, time.threads == 1 ? "thread" : "threads",
                         1e3 * time.token_seconds, time.prompt_seconds);
   }
   const DriveProfile& drive = view.input.machine.drive;
   if (drive.knee_depth > 0) {
-    text += fmt::format("  the drive is at its best from {} reads in flight on; the kernel does them, "
-                        "or as many threads as reads without io_uring\n",
+    text += fmt::format("  the drive is at its best from {} reads in flight on; the kernel does "
+                        "them, or as many threads as reads without io_uring\n",
                         drive.knee_depth);
   }
   return text;
@@ -158,6 +174,23 @@ std::string explain_threads(const PlanView& view) {
 // Speeds of the model itself: how much of a draft is accepted shows only in running.
 bool drafts(const PlanView& view) {
   return view.options.draft.kind != DraftOptions::Kind::none;
+}
+
+std::string misses_text(const TokenCost& token) {
+  return fmt::format("expected hits {:.0f} %, {} copied a token", 100 * token.gpu_hit_share,
+                     format_bytes(static_cast<uint64_t>(token.upload_bytes)));
+}
+
+// The memory of the GPU for experts that lie elsewhere, and why it is had.
+std::string explain_copies(const PlanView& view) {
+  if (!view.plan.gpu.experts.has_value()) return std::string();
+  const GpuShare::Experts& experts = *view.plan.gpu.experts;
+  return fmt::format(
+      "  {} {}, {}\n  {} {}\n  copying what is missed there is faster than the CPU's computing of "
+      "all that would lie below\n",
+      format_bytes(experts.cache_bytes), slots_text(view.input.index, experts),
+      misses_text(view.plan.prediction.token), format_bytes(experts.places * experts.place_bytes),
+      places_text(experts));
 }
 
 // By role, what a tier holds.
@@ -179,7 +212,8 @@ std::string explain_tier(const PlanView& view, const std::string& tier) {
     text +=
         fmt::format("  {:<14}{:>6} tensors {:>12}\n", role, sum.first, format_bytes(sum.second));
   }
-  return roles.empty() ? text + "  nothing\n" : text;
+  if (roles.empty()) text += "  nothing\n";
+  return tier == "gpu" ? text + explain_copies(view) : text;
 }
 
 // What past runs of this machine did to the speeds above.
@@ -222,6 +256,12 @@ std::string plan_table(const PlanView& view) {
     row("GPU", tiers.gpu, token.gpu_seconds, "weights in its memory");
     row("GPU", plan.gpu.kv_bytes, 0, fmt::format("KV cache of {} layers", plan.gpu.layers));
   }
+  if (plan.gpu.experts.has_value()) {
+    const GpuShare::Experts& experts = *plan.gpu.experts;
+    row("GPU", experts.cache_bytes, token.upload_seconds,
+        fmt::format("{}, {}", slots_text(view.input.index, experts), misses_text(token)));
+    row("GPU", experts.places * experts.place_bytes, 0, places_text(experts));
+  }
   row("RAM", tiers.ram, token.ram_seconds,
       streams(plan.mode) ? "weights that stay; computing all that is in RAM or passes through it"
       : unified(view)    ? "all weights, in memory that the GPU shares"
@@ -234,7 +274,8 @@ std::string plan_table(const PlanView& view) {
       what += fmt::format("{}{} expert slots, expected hits {:.0f} %", what.empty() ? "" : ", ",
                           slots(plan), 100 * plan.prediction.token.hit_share);
     }
-    row("RAM", plan.layout->total_bytes() - plan.layout->pinned_bytes, 0, what);
+    const uint64_t bytes = plan.layout->total_bytes() - plan.layout->pinned_bytes;
+    if (bytes > 0) row("RAM", bytes, 0, what);
   }
   if (plan.layout.has_value() && plan.layout->repacked_bytes > 0) {
     row("RAM", plan.layout->repacked_bytes, 0,
@@ -298,6 +339,12 @@ std::string plan_json(const PlanView& view) {
                {"gpu_layers", plan.gpu.layers},
                {"pinned_bytes", tiers.ram},
                {"streamed_bytes", tiers.drive}};
+  const GpuShare::Experts experts = plan.gpu.experts.value_or(GpuShare::Experts{});
+  json["gpu_cache_bytes"] = experts.cache_bytes;
+  json["gpu_cache_slots"] = plan.gpu.experts ? experts.slots[experts.first().value] : 0;
+  json["gpu_place_bytes"] = experts.place_bytes;
+  json["gpu_places"] = experts.places;
+  json["gpu_expected_hit_rate"] = plan.gpu.experts ? Json(token.gpu_hit_share) : Json(nullptr);
   json["ring_slots"] = plan.layout.has_value() ? plan.layout->ring_slots : 0;
   json["ring_bytes"] = plan.layout.has_value() ? plan.layout->ring_bytes : 0;
   json["pool_bytes"] = plan.layout.has_value() ? plan.layout->pool_bytes : 0;
@@ -320,6 +367,7 @@ std::string plan_json(const PlanView& view) {
                    {"gpu_seconds", token.gpu_seconds},   {"kv_seconds", token.kv_seconds},
                    {"call_seconds", token.call_seconds}, {"node_seconds", token.node_seconds},
                    {"host_seconds", token.host_seconds},
+                   {"upload_bytes", token.upload_bytes}, {"upload_seconds", token.upload_seconds},
                    {"read_bytes", token.read_bytes},
                    {"read_seconds", token.read_seconds}, {"wait_seconds", token.wait_seconds}};
   json["suggestions"] = view.suggestions;
@@ -338,12 +386,13 @@ Result<std::string> explain(const PlanView& view, const std::string& what) {
   if (!id.has_value()) {
     return Status(StatusCode::invalid_argument,
                   fmt::format("--explain {}: neither a tensor nor a word", what))
-        .suggest("mode, threads, ram, nvme, gpu, or a name that `hypura inspect MODEL --tensors` lists");
+        .suggest("mode, threads, ram, nvme, gpu, or a name that `hypura inspect MODEL --tensors` "
+                 "lists");
   }
   const TensorInfo& tensor = view.input.index.tensor(*id);
   return fmt::format("{} ({}, {}, {})\n  {}\n", printable(tensor.name), to_string(tensor.role),
                      type_name(tensor.type), format_bytes(tensor.bytes),
-                     home_text(view, id->value));
+                     home_text(view, id->value) + copies_text(view, id->value));
 }
 
 }  // namespace hypura::cli

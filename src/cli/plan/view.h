@@ -35,7 +35,8 @@ struct PlanView {
 std::string plan_table(const PlanView& view);
 // "schema": 1. Without the braces' line break at the end.
 std::string plan_json(const PlanView& view);
-// `what`: a tensor's name, "ram", "nvme", "gpu", "mode" or "threads". Error: invalid_argument if it is none.
+// `what`: a tensor's name, "ram", "nvme", "gpu", "mode" or "threads". Error: invalid_argument if it
+// is none.
 Result<std::string> explain(const PlanView& view, const std::string& what);
 
 }  // namespace hypura::cli

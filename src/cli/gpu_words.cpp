@@ -1,0 +1,17 @@
+#include "cli/gpu_words.h"
+
+#include <fmt/format.h>
+
+namespace hypura::cli {
+
+std::string slots_text(const ModelIndex& index, const GpuShare::Experts& experts) {
+  const TensorId first = experts.first();
+  return fmt::format("slots for {} of {} experts a layer", experts.slots[first.value],
+                     index.tensor(first).expert_count);
+}
+
+std::string places_text(const GpuShare::Experts& experts) {
+  return fmt::format("{} places for whole tensors, to compute prompts with", experts.places);
+}
+
+}  // namespace hypura::cli

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <string>
+
+#include "model/model_index.h"
+#include "plan/gpu_share.h"
+
+namespace hypura::cli {
+
+// "slots for 40 of 128 experts a layer".
+std::string slots_text(const ModelIndex& index, const GpuShare::Experts& experts);
+// "2 places for whole tensors, to compute prompts with".
+std::string places_text(const GpuShare::Experts& experts);
+
+}  // namespace hypura::cli
