@@ -1,4 +1,4 @@
-#include "server/http_rules.h"
+#include "server/http/rules.h"
 
 #include <cstddef>
 
