@@ -22,7 +22,7 @@ readonly integrity=sha512-bltIipuWmc123H7tMIgDGKSsSrhmhlQYeVUC48XTjVW7XGJJiJJyCd
 readonly version=v0.5.0 commit=de3ff81
 
 readonly build_packages="build-essential ca-certificates cmake git libcli11-dev
-  libcurl4-openssl-dev libfmt-dev libgtest-dev liburing-dev ninja-build nlohmann-json3-dev pkg-config python3"
+  libcurl4-openssl-dev libedit-dev libfmt-dev libgtest-dev liburing-dev ninja-build nlohmann-json3-dev pkg-config python3"
 # Of llama.cpp, what hypura links: the model, its commons, and the inside of its server.
 readonly libraries="llama llama-common server-context"
 readonly test_packages="clang-14 libclang-rt-14-dev python3-pip"

@@ -12,7 +12,9 @@
 #include "cli/inspect.h"
 #include "cli/plan/plan.h"
 #include "cli/profile.h"
+#include "cli/ps.h"
 #include "cli/run.h"
+#include "cli/serve.h"
 #include "cli/trace.h"
 
 namespace hypura::cli {
@@ -24,6 +26,9 @@ constexpr std::array kCommands = std::to_array<Command>({
     {"run",
      "MODEL [-p TEXT | -f FILE | -i] [--ram-budget SIZE|NN%|auto|min] [--gpu-budget SIZE|auto|0]",
      run, describe_run},
+    {"serve", "[MODEL...] [--host HOST] [--port N] [--parallel N] [--ram-budget SIZE|auto]", serve,
+     describe_serve},
+    {"ps", "[--url URL] [--json]", ps, describe_ps},
     {"batch", "FILE -o FILE [--model MODEL] [--parallel N]", batch, describe_batch},
     {"trace", "MODEL [-p TEXT | -f FILE] -o FILE [--follow]", trace, describe_trace},
     {"inspect", "MODEL [--tensors] [--json] [--save-header FILE]", inspect, describe_inspect},

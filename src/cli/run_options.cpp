@@ -51,7 +51,11 @@ struct Words {
 
 CommandLine line_for(const RunCommand& command, Words& words) {
   CommandLine line(command.name, command.description);
-  line.word(command.word, words.model, command.word_help);
+  if (command.word_required) {
+    line.word(command.word, words.model, command.word_help);
+  } else {
+    line.optional_word(command.word, words.model, command.word_help);
+  }
   line.option("--ram-budget", words.ram_budget,
               "memory for weights, KV, activations and buffers: SIZE (8G), NN% of the model's "
               "weights, auto (what is available) or min (default: auto)",
@@ -167,7 +171,7 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
   if (Status status = line.parse(split->ours, llama_option_names()); !status.ok()) return status;
   options.help = line.help();
   if (options.help) return options;
-  if (words.model.empty()) {
+  if (words.model.empty() && command.word_required) {
     return Status(StatusCode::invalid_argument, fmt::format("{} is empty", command.word))
         .suggest(fmt::format("hypura {} --help", command.name));
   }

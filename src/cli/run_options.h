@@ -21,6 +21,7 @@ struct RunCommand {
   // The word behind the command, which becomes EngineOptions::model_path.
   std::string word = "MODEL";
   std::string word_help = "GGUF file; of a split model any shard";
+  bool word_required = true;
 };
 
 struct RunOptions {

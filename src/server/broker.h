@@ -106,6 +106,7 @@ class Broker {
   void drain();
   // Whether nothing is under way.
   bool is_idle();
+  bool is_draining() const { return draining_.load(); }
   const BrokerOptions& options() const { return options_; }
 
  private:

@@ -1,0 +1,164 @@
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+#include "cpp-httplib/httplib.h"
+#include "nlohmann/json.hpp"
+#include "server/proxy.h"
+#include "server/service.h"
+
+namespace hypura {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Of the address that was asked for, in a log.
+constexpr size_t kPathLogged = 200;
+constexpr std::array kMethods = {"GET", "HEAD", "POST", "DELETE", "OPTIONS"};
+
+Protocol protocol_of(std::string_view path) {
+  if (path.starts_with("/api/")) return Protocol::ollama;
+  return path.starts_with("/v1/messages") ? Protocol::anthropic : Protocol::openai;
+}
+
+// What needs no key: whether the server is well, and its page, which asks for the key.
+bool is_open(const httplib::Request& request) {
+  const std::string& path = request.path;
+  return path == "/health" || path == "/v1/health" || path == "/" || path.starts_with("/dashboard/");
+}
+
+void allow_origin(const HttpRules& rules, const httplib::Request& request,
+                  httplib::Response& response) {
+  const std::string origin = request.get_header_value("Origin");
+  if (rules.cors_origin.empty() || origin.empty()) return;
+  response.set_header("Access-Control-Allow-Origin", origin);
+  response.set_header("Vary", "Origin");
+  if (request.method != "OPTIONS") return;
+  response.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS");
+  response.set_header("Access-Control-Allow-Headers",
+                      "Authorization, Content-Type, x-api-key, anthropic-version");
+  response.set_header("Access-Control-Max-Age", "86400");
+}
+
+// True: it has been answered.
+bool refuse(const HttpRules& rules, const httplib::Request& request, httplib::Response& response) {
+  const std::string host = request.get_header_value("Host");
+  const std::string origin = request.get_header_value("Origin");
+  const std::string authorization = request.get_header_value("Authorization");
+  const std::string api_key = request.get_header_value("x-api-key");
+  const bool open = is_open(request) || request.method == "OPTIONS";
+  const Protocol protocol = protocol_of(request.path);
+  switch (judge(rules,
+                {.host = host, .origin = origin, .authorization = authorization,
+                 .api_key = api_key},
+                open)) {
+    case Verdict::allowed: return false;
+    case Verdict::foreign_host:
+      answer_error(response, protocol, 403,
+                   fmt::format("this server is not {}: ask {}", host, rules.host));
+      return true;
+    case Verdict::foreign_origin:
+      answer_error(response, protocol, 403,
+                   fmt::format("pages of {} may not ask: --cors {} allows it", origin, origin));
+      return true;
+    case Verdict::wrong_key:
+      response.set_header("WWW-Authenticate", "Bearer");
+      answer_error(response, protocol, 401,
+                   authorization.empty() && api_key.empty() ? "an API key is needed"
+                                                            : "the API key is wrong");
+      return true;
+  }
+  return true;
+}
+
+void explain(const httplib::Request& request, httplib::Response& response) {
+  const int code = response.status;
+  std::string message;
+  switch (code) {
+    case 404: message = fmt::format("{} {}: no such route", request.method, request.path); break;
+    case 413: message = "the body is too large"; break;
+    case 414: message = "the address is too long"; break;
+    default: message = httplib::status_message(code);
+  }
+  answer_error(response, protocol_of(request.path), code, message);
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+std::string log_line(const httplib::Request& request, const httplib::Response& response,
+                     bool json) {
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  const std::string time = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(std::time_t(
+      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count())));
+  std::string path = request.path.substr(0, kPathLogged);
+  for (char& c : path) {
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+  }
+  const double seconds = seconds_since(request.start_time_);
+  if (!json) {
+    return fmt::format("{} {} {} {} {:.3f} s\n", time, response.status, request.method, path,
+                       seconds);
+  }
+  const Json line = {{"time", time},
+                     {"status", response.status},
+                     {"method", request.method},
+                     {"path", path},
+                     {"client", request.remote_addr},
+                     {"request_bytes", request.body.size()},
+                     {"seconds", seconds}};
+  return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+void add_common_rules(httplib::Server& server, Service& service,
+                      std::function<void(const std::string& line)> log, bool log_json) {
+  server.set_pre_routing_handler([&service](const httplib::Request& request,
+                                            httplib::Response& response) {
+    using enum httplib::Server::HandlerResponse;
+    if (refuse(service.rules, request, response)) return Handled;
+    allow_origin(service.rules, request, response);
+    if (std::find(kMethods.begin(), kMethods.end(), request.method) == kMethods.end()) {
+      answer_error(response, protocol_of(request.path), 405,
+                   fmt::format("{} is not asked here", request.method));
+      return Handled;
+    }
+    if (request.method != "OPTIONS") return Unhandled;
+    response.status = 204;
+    return Handled;
+  });
+  server.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
+    if (!response.body.empty() || response.status == 499) {
+      return httplib::Server::HandlerResponse::Unhandled;
+    }
+    explain(request, response);
+    return httplib::Server::HandlerResponse::Handled;
+  });
+  server.set_exception_handler([](const httplib::Request& request, httplib::Response& response,
+                                  const std::exception_ptr& thrown) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& error) {
+      answer_error(response, protocol_of(request.path), 500, error.what());
+    } catch (...) {
+      answer_error(response, protocol_of(request.path), 500, "it went wrong");
+    }
+  });
+  server.set_logger([&service, log = std::move(log), log_json](const httplib::Request& request,
+                                                               const httplib::Response& response) {
+    {
+      const std::lock_guard lock(service.mutex);
+      ++service.answers[response.status];
+    }
+    if (log) log(log_line(request, response, log_json));
+  });
+}
+
+}  // namespace hypura
