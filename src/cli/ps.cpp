@@ -49,8 +49,10 @@ std::string until(const Json& model) {
 
 Row row_of(const Json& model) {
   const Json& state = model.at("state");
-  Row row = {model.at("name").get<std::string>(), model.at("status").get<std::string>()};
-  std::fill(row.begin() + 2, row.end(), "-");
+  Row row;
+  row.fill("-");
+  row[0] = model.at("name").get<std::string>();
+  row[1] = model.at("status").get<std::string>();
   if (!state.is_object()) return row;
   row[2] = bytes_in(state, "gpu_bytes");
   const uint64_t ram = state.value("pinned_bytes", uint64_t{0}) +
@@ -80,7 +82,9 @@ Result<std::string> ps_table(const std::string& status_json) {
   for (const Row& row : rows) {
     std::string line;
     for (size_t i = 0; i < kColumns; ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
-    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line;
+    text += '\n';
   }
   return text;
 }
