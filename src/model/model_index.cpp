@@ -65,6 +65,7 @@ ModelInfo read_info(const GgufFile& file) {
   info.name = file.text("general.name");
   info.quantization = file_type_name(file.integer("general.file_type").value_or(UINT64_MAX));
   info.has_chat_template = !file.text("tokenizer.chat_template").empty();
+  info.has_pooling = file.has(info.architecture + ".pooling_type");
   const auto number = [&](const char* key) {
     return file.integer(info.architecture + key).value_or(0);
   };

@@ -56,6 +56,7 @@ struct ModelInfo {
   std::string name;
   std::string quantization;  // "Q4_K - Medium"-like from general.file_type, else the largest type
   bool has_chat_template = false;
+  bool has_pooling = false;  // says how embeddings of tokens become one of a text
   uint64_t context_length = 0;
   uint64_t layer_count = 0;
   uint64_t embedding_length = 0;

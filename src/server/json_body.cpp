@@ -59,6 +59,8 @@ std::optional<Json> json_body(const httplib::Request& request, httplib::Response
     answer_error(response, protocol, 400,
                  fmt::format("the body is no JSON: it goes wrong at byte {} of {}", error.byte,
                              request.body.size()));
+  } catch (const Json::exception& error) {
+    answer_error(response, protocol, 400, fmt::format("the body cannot be read: {}", error.what()));
   }
   return std::nullopt;
 }

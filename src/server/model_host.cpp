@@ -50,11 +50,16 @@ ModelHost::~ModelHost() {
 
 Status ModelHost::open() {
   common_params& params = options_.params;
+  const Result<ModelIndex> index = ModelIndex::open(options_.model_path);
+  if (!index.ok()) return index.status();
   if (params.n_ctx == 0) {
-    const Result<ModelIndex> index = ModelIndex::open(options_.model_path);
-    if (!index.ok()) return index.status();
     const uint64_t trained = index->info().context_length;
     params.n_ctx = static_cast<int>(trained == 0 ? kContextMax : std::min(trained, kContextMax));
+  }
+  // A model that was made to generate: its last token knows of all, as Ollama has it.
+  if (params.embedding && params.pooling_type == LLAMA_POOLING_TYPE_UNSPECIFIED &&
+      !index->info().has_pooling) {
+    params.pooling_type = LLAMA_POOLING_TYPE_LAST;
   }
   params.n_ctx *= params.n_parallel;
   Result<std::unique_ptr<Engine>> engine = Engine::prepare(std::move(options_));
