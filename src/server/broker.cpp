@@ -121,18 +121,20 @@ bool Broker::fits(const Model& model, const Wish& wish) const {
 bool Broker::make_room(const std::string& name, uint64_t lease_bytes) {
   uint64_t leased = 0;
   size_t living = 0;
+  bool someone_ends = false;
   Model* oldest = nullptr;
   for (auto& [other_name, other] : models_) {
     if (other_name == name || (other.process == nullptr && !other.loading)) continue;
     leased += other.lease_bytes;
     ++living;
+    someone_ends = someone_ends || other.stale;
     const bool idle = !other.loading && other.active == 0 && other.waiting.empty();
     if (idle && (oldest == nullptr || other.idle_since < oldest->idle_since)) oldest = &other;
   }
   if (living == 0) return true;
   const bool fits = leased + lease_bytes <= options_.budget_bytes;
   if (living < options_.models_max && fits) return true;
-  if (oldest != nullptr) oldest->stale = true;
+  if (oldest != nullptr && !someone_ends) oldest->stale = true;
   return false;
 }
 

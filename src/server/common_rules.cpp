@@ -80,7 +80,10 @@ void explain(const httplib::Request& request, httplib::Response& response) {
   const int code = response.status;
   std::string message;
   switch (code) {
-    case 404: message = fmt::format("{} {}: no such route", request.method, request.path); break;
+    case 404:
+      message = fmt::format("{} {}: no such route", request.method,
+                            request.path.substr(0, kPathLogged));
+      break;
     case 413: message = "the body is too large"; break;
     case 414: message = "the address is too long"; break;
     default: message = httplib::status_message(code);

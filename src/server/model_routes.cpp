@@ -79,6 +79,9 @@ void ask_model(Service& service, const Route& route, const httplib::Request& req
   if (!body.has_value()) return;
   std::optional<std::string> model = model_in(*body, service, response, route.protocol);
   if (!model.has_value()) return;
+  if (route.protocol == Protocol::anthropic && !body->value("messages", Json()).is_array()) {
+    return answer_error(response, route.protocol, 400, "messages: an array is required");
+  }
   ModelCall call{.model = *std::move(model),
                  .request = {.path = std::string(path_there(route.path)), .body = request.body},
                  .protocol = route.protocol};

@@ -22,7 +22,7 @@
 namespace hypura {
 namespace {
 
-constexpr size_t kHeadMax = 64 << 10;
+constexpr size_t kHeadMax = 16 << 10;
 constexpr size_t kReadBytes = 64 << 10;
 // How long a connection that we close is read from, so that the client sees the answer.
 constexpr double kLingerSeconds = 2;
@@ -235,13 +235,11 @@ bool Door::read_more(Connection& connection, double now) {
 // Hands a request over once there is enough of it.
 void Door::advance(Connection& connection, double now) {
   const std::optional<RequestSize> size = request_size(connection.bytes);
-  if (!size.has_value()) {
-    if (connection.bytes.size() > kHeadMax) {
-      refuse(connection, "431 Request Header Fields Too Large", "the head of the request is too long",
-             now);
-    }
-    return;
+  if ((size.has_value() ? size->head_bytes : connection.bytes.size()) > kHeadMax) {
+    return refuse(connection, "431 Request Header Fields Too Large",
+                  "the head of the request is too long", now);
   }
+  if (!size.has_value()) return;
   const bool upload = !size->body_bytes.has_value() || *size->body_bytes > options_.body_max;
   if (!upload && connection.bytes.size() < size->head_bytes + *size->body_bytes) return;
   const bool full = answering_.load() >= options_.requests_max ||
