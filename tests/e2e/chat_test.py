@@ -5,7 +5,9 @@ import subprocess
 import unittest
 
 import support
+from server_support import Server
 
+WORDS = ("-t", 2, "--ctx", 512, "-ub", 64)
 SKIPPED = 77  # what tools/fetch_smollm2.sh exits with where PyPI is out of reach
 
 
@@ -25,14 +27,28 @@ class Chat(support.TestCase):
         cls.model = smollm2()
 
     def chat(self, stdin, *words):
-        outcome = support.hypura("run", self.model, "-i", "-n", 24, "--temp", 0, "-t", 2, "--ctx", 512,
-                                 "-ub", 64, *words, stdin=stdin)
+        outcome = support.hypura("run", self.model, "-i", "-n", 24, "--temp", 0, *WORDS, *words,
+                                 stdin=stdin)
         self.assertEqual(outcome.returncode, support.DONE, str(outcome))
         return outcome.stdout
 
     def test_it_remembers(self):
-        lines = b"Hello! My name is Barnaby.\nWhat is my name?\n"
-        self.assertIn("Barnaby", self.chat(lines, "--mode", "resident").split("\n", 1)[1])
+        question = b"In which country is that city?\n"
+        answers = self.chat(b"What is the capital of France?\n" + question, "--mode", "resident")
+        self.assertIn("France", answers.splitlines()[-1])
+        self.assertNotIn("France", self.chat(question, "--mode", "resident"))
+
+    def test_it_says_what_llama_cpps_server_says(self):
+        server = Server(self, self.model, *WORDS, "--mode", "resident", "--exact", "--alias", "it")
+        messages, said = [], ""
+        lines = ["Hello! My name is Barnaby.", "What is my name?", "What else do you know?"]
+        for line in lines:
+            messages.append({"role": "user", "content": line})
+            _, answer = server.post("/v1/chat/completions",
+                                    {"messages": messages, "temperature": 0, "max_tokens": 24})
+            messages.append(answer["choices"][0]["message"])
+            said += messages[-1]["content"] + "\n"
+        self.assertEqual(self.chat("\n".join(lines).encode(), "--mode", "resident", "--exact"), said)
 
     def test_streamed_equals_resident(self):
         lines = b"What is the capital of France?\nAnd of Italy?\n/quit\nIgnored\n"
@@ -48,11 +64,10 @@ class Chat(support.TestCase):
         self.assertNotIn("<|im_", outcome.stdout)
 
     def test_a_dense_model_streams_bit_for_bit(self):
-        words = ["-t", 2, "--ctx", 512, "-ub", 64]
-        exact = support.greedy(*words, "--mode", "resident", "--exact", model=self.model, count=8)
+        exact = support.greedy(*WORDS, "--mode", "resident", "--exact", model=self.model, count=8)
         for budget in ("min", "80%"):
             with self.subTest(budget=budget):
-                streamed = support.greedy(*words, "--ram-budget", budget, model=self.model, count=8)
+                streamed = support.greedy(*WORDS, "--ram-budget", budget, model=self.model, count=8)
                 self.assertEqual(streamed["mode"], "dense")
                 self.assertEqual(streamed["numerics"], exact["numerics"])
                 self.assertEqual(streamed["token_ids"], exact["token_ids"])

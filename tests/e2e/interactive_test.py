@@ -38,9 +38,17 @@ class Interactive(support.TestCase):
         self.assertEqual(self.chat(b"").stdout, "")
 
     def test_a_full_context_is_said(self):
-        outcome = support.hypura(*RUN, "--ctx", 256, stdin=b"Once upon a time and so on\n" * 40)
+        line = b"Once upon a time and so on\n"
+        outcome = support.hypura(*RUN, "--ctx", 256, stdin=line * 40)
+        self.assertEqual(outcome.returncode, support.DONE, str(outcome))
+        self.assertEqual(len(outcome.stdout.splitlines()), 40)
+        self.assertRegex(outcome.stderr, r"context of 256 tokens is full: the oldest \d+ turns")
+
+    def test_a_message_that_the_context_cannot_hold(self):
+        message = b"Once upon a time and so on " * 60
+        outcome = support.hypura(*RUN, "--ctx", 256, stdin=b"Once\n" + message)
         self.assertEqual(outcome.stderr.count("error: "), 1, str(outcome))
-        self.assertIn(outcome.returncode, (support.FAILED, support.USAGE))
+        self.assertEqual(outcome.returncode, support.USAGE)
         self.assertIn("--ctx", outcome.stderr)
 
     def test_streamed_equals_resident(self):

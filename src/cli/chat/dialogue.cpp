@@ -133,20 +133,17 @@ Status Dialogue::answer(const std::vector<llama_token>& prompt) {
   turn.answer = *std::move(answer);
   turn.after = engine_.stats();
   conversation_.add(view.message());
-  learn(turn.answer);
+  learn(prompt, turn.answer);
   turns_.push_back(std::move(turn));
   return Status();
 }
 
-void Dialogue::learn(const Answer& answer) {
+void Dialogue::learn(const std::vector<llama_token>& prompt, const Answer& answer) {
   switch (answer.stop) {
     case StopReason::end_of_text:
     case StopReason::length:
-      known_ = {.text = prompt_.text + answer.text, .tokens = session_->history()};
-      // The last token of an answer that was cut off has not been given to the model.
-      if (answer.stop == StopReason::length && !answer.tokens.empty()) {
-        known_->tokens.push_back(answer.tokens.back());
-      }
+      known_ = {.text = prompt_.text + answer.text, .tokens = prompt};
+      known_->tokens.insert(known_->tokens.end(), answer.tokens.begin(), answer.tokens.end());
       break;
     case StopReason::context_full:
       write_note(fmt::format("the context of {} tokens is full: the answer ends here\n",

@@ -53,7 +53,7 @@ class Dialogue {
   Result<std::vector<llama_token>> encode(const ChatPrompt& prompt) const;
   AnswerSyntax syntax_of(const ChatPrompt& prompt) const;
   Status answer(const std::vector<llama_token>& prompt);
-  void learn(const Answer& answer);
+  void learn(const std::vector<llama_token>& prompt, const Answer& answer);
 
   Engine& engine_;
   std::unique_ptr<Session> session_;
