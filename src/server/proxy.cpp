@@ -121,6 +121,7 @@ void answer_whole(Transfer& transfer, const Exchange::Head& head, httplib::Respo
   response.status = head.status;
   if (transfer.translator == nullptr || head.status != kOk) return response.set_content(body, head.content_type);
   const std::string text = transfer.translator->on_data(body) + transfer.translator->on_end();
+  response.status = transfer.translator->http_code();
   response.set_content(text, transfer.translator->content_type());
 }
 
