@@ -126,6 +126,31 @@ std::optional<uint64_t> largest(gguf_type type, const void* data, size_t count) 
   }
 }
 
+template <class T>
+T value_at(const void* data, size_t index) {
+  T value{};
+  std::memcpy(&value, static_cast<const char*>(data) + index * sizeof(T), sizeof(T));
+  return value;
+}
+
+// Of a type without texts.
+MetadataScalar scalar_at(gguf_type type, const void* data, size_t index) {
+  switch (type) {
+    case GGUF_TYPE_UINT8: return uint64_t{value_at<uint8_t>(data, index)};
+    case GGUF_TYPE_INT8: return int64_t{value_at<int8_t>(data, index)};
+    case GGUF_TYPE_UINT16: return uint64_t{value_at<uint16_t>(data, index)};
+    case GGUF_TYPE_INT16: return int64_t{value_at<int16_t>(data, index)};
+    case GGUF_TYPE_UINT32: return uint64_t{value_at<uint32_t>(data, index)};
+    case GGUF_TYPE_INT32: return int64_t{value_at<int32_t>(data, index)};
+    case GGUF_TYPE_UINT64: return value_at<uint64_t>(data, index);
+    case GGUF_TYPE_INT64: return value_at<int64_t>(data, index);
+    case GGUF_TYPE_FLOAT32: return double{value_at<float>(data, index)};
+    case GGUF_TYPE_FLOAT64: return value_at<double>(data, index);
+    case GGUF_TYPE_BOOL: return value_at<int8_t>(data, index) != 0;
+    default: return std::string();
+  }
+}
+
 struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
@@ -262,6 +287,29 @@ const char* type_name(int ggml_type_number) {
     return upper;
   }();
   return is_known_type(ggml_type_number) ? names[ggml_type_number].c_str() : "unknown";
+}
+
+std::vector<MetadataEntry> GgufFile::metadata(bool arrays) const {
+  std::vector<MetadataEntry> entries;
+  for (int64_t i = 0; i < gguf_get_n_kv(context_.get()); ++i) {
+    MetadataEntry& entry = entries.emplace_back();
+    entry.key = gguf_get_key(context_.get(), i);
+    const gguf_type type = gguf_get_kv_type(context_.get(), i);
+    if (type == GGUF_TYPE_STRING) {
+      entry.scalar = std::string(gguf_get_val_str(context_.get(), i));
+    } else if (type != GGUF_TYPE_ARRAY) {
+      entry.scalar = scalar_at(type, gguf_get_val_data(context_.get(), i), 0);
+    } else if (arrays) {
+      const gguf_type of = gguf_get_arr_type(context_.get(), i);
+      for (size_t n = 0; n < gguf_get_arr_n(context_.get(), i); ++n) {
+        entry.array.push_back(
+            of == GGUF_TYPE_STRING
+                ? MetadataScalar(std::string(gguf_get_arr_str(context_.get(), i, n)))
+                : scalar_at(of, gguf_get_arr_data(context_.get(), i), n));
+      }
+    }
+  }
+  return entries;
 }
 
 }  // namespace hypura

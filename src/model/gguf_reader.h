@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/status.h"
@@ -12,6 +13,15 @@
 struct gguf_context;
 
 namespace hypura {
+
+using MetadataScalar = std::variant<bool, int64_t, uint64_t, double, std::string>;
+
+// A pair of the header.
+struct MetadataEntry {
+  std::string key;
+  std::optional<MetadataScalar> scalar;  // nullopt: an array
+  std::vector<MetadataScalar> array;     // where arrays were asked for
+};
 
 // One GGUF file, read by ggml's parser: its metadata by key, and its tensors. The only place of
 // this layer that knows ggml. Holds all metadata (vocabulary included) in memory, so keep it
@@ -36,6 +46,8 @@ class GgufFile {
   // Elements of the array `key`, 0 if there is none.
   uint64_t array_length(const std::string& key) const;
   bool has(const std::string& key) const;
+  // All pairs, in the file's order; `arrays`: with what arrays hold.
+  std::vector<MetadataEntry> metadata(bool arrays) const;
 
  private:
   struct Free {
