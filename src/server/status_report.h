@@ -11,6 +11,7 @@ namespace hypura {
 
 // How a server stands: what /hypura/status and /metrics are made of.
 struct StatusReport {
+  std::string version;
   double uptime_seconds = 0;
   uint64_t budget_bytes = 0;
   uint64_t leased_bytes = 0;
