@@ -5,7 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <utility>
 
-#include "cli/suggestion.h"
+#include "base/suggestion.h"
 
 namespace hypura::cli {
 

@@ -1,9 +1,9 @@
-#include "cli/plan/curl_library.h"
+#include "store/curl_library.h"
 
 #include <dlfcn.h>
 #include <fmt/format.h>
 
-namespace hypura::cli {
+namespace hypura {
 namespace {
 
 #if defined(__APPLE__)
@@ -59,4 +59,4 @@ Result<const CurlLibrary*> curl_library() {
   return &*loaded;
 }
 
-}  // namespace hypura::cli
+}  // namespace hypura

@@ -4,7 +4,7 @@
 
 #include "base/status.h"
 
-namespace hypura::cli {
+namespace hypura {
 
 // libcurl, loaded by who downloads something and nobody else: with the 30 libraries that it needs
 // it would take 25 MiB of every run's memory.
@@ -27,4 +27,4 @@ struct CurlLibrary {
 // Stays loaded. Errors: failed where there is none, or an older one than 7.85.
 Result<const CurlLibrary*> curl_library();
 
-}  // namespace hypura::cli
+}  // namespace hypura
