@@ -59,7 +59,7 @@ void add_repository(const std::string& folder, const std::string& repository,
   std::set<std::string> keys;
   for (const std::string& revision : revisions(folder)) {
     for (FoundModel& found : models_of(folder + "/snapshots/" + revision)) {
-      if (!stems.insert(found.stem).second) continue;
+      if (stems.contains(found.stem)) continue;
       StoredModel model{.name = repository + ":" + quantization_of_stem(found.stem),
                         .path = std::move(found.path),
                         .projector_path = std::move(found.projector_path),
@@ -67,6 +67,7 @@ void add_repository(const std::string& folder, const std::string& repository,
       if (keys.contains(name_key(model.name))) model.name = repository + ":" + found.stem;
       if (!check_name(model.name).ok() || !take_sizes(model)) continue;
       keys.insert(name_key(model.name));
+      stems.insert(std::move(found.stem));
       to.push_back(std::move(model));
     }
   }
