@@ -32,7 +32,9 @@ bool find_all(void* library, CurlLibrary& curl) {
          find(library, "curl_url", curl.url) &&
          find(library, "curl_url_cleanup", curl.url_cleanup) &&
          find(library, "curl_url_set", curl.url_set) &&
-         find(library, "curl_url_get", curl.url_get) && find(library, "curl_free", curl.free);
+         find(library, "curl_url_get", curl.url_get) && find(library, "curl_free", curl.free) &&
+         find(library, "curl_slist_append", curl.slist_append) &&
+         find(library, "curl_slist_free_all", curl.slist_free_all);
 }
 
 Result<CurlLibrary> load() {

@@ -22,6 +22,8 @@ struct CurlLibrary {
   decltype(&::curl_url_set) url_set = nullptr;
   decltype(&::curl_url_get) url_get = nullptr;
   decltype(&::curl_free) free = nullptr;
+  decltype(&::curl_slist_append) slist_append = nullptr;
+  decltype(&::curl_slist_free_all) slist_free_all = nullptr;
 };
 
 // Stays loaded. Errors: failed where there is none, or an older one than 7.85.
