@@ -75,36 +75,15 @@ Status not_found(const std::string& name, const std::vector<StoredModel>& models
   return std::move(status).suggest(fmt::format("did you mean {}? hypura list shows all", meant));
 }
 
-// A link to what `from` is itself, so that a name may go without the other.
-Status link_or_copy(const std::string& from, const std::string& to) {
-  std::error_code error;
-  fs::create_hard_link(from, to, error);
-  if (!error) return Status();
-  if (error == std::errc::file_exists) return failed("create", to, error);
-  const std::string unfinished = to + ".copy";
-  fs::copy_file(from, unfinished, fs::copy_options::overwrite_existing, error);
-  if (!error) fs::rename(unfinished, to, error);
-  std::error_code ignored;
-  if (error) fs::remove(unfinished, ignored);
-  return error ? failed("copy the model to", to, error) : Status();
-}
-
-Status link_to_other(const std::string& from, const std::string& to) {
-  std::error_code error;
-  const fs::path target = fs::canonical(from, error);
-  if (!error) fs::create_symlink(target, to, error);
-  return error ? failed("create", to, error) : Status();
-}
-
 bool exists(const std::string& path) {
   std::error_code ignored;
   return fs::symlink_status(path, ignored).type() != fs::file_type::not_found;
 }
 
 Status copy_files(const StoredModel& from, const OwnFiles& to) {
-  const auto copy_one =
-      from.source == ModelSource::folder ? link_or_copy : link_to_other;
   std::error_code error;
+  const bool is_link = fs::is_symlink(from.path, error);
+  const auto copy_one = from.source == ModelSource::folder && !is_link ? link_or_copy : link_to;
   const std::string folder = fs::path(to.stem_path).parent_path().string();
   fs::create_directories(folder, error);
   if (error) return failed("create", folder, error);
@@ -123,13 +102,6 @@ Status copy_files(const StoredModel& from, const OwnFiles& to) {
                                       .sha256 = from.digest,
                                       .bytes = from.bytes,
                                       .texts = texts});
-}
-
-void remove_own(const OwnFiles& own, const std::vector<std::string>& shards) {
-  std::error_code ignored;
-  for (const std::string& path : shards) fs::remove(path, ignored);
-  fs::remove(own.projector(), ignored);
-  fs::remove(own.sidecar(), ignored);
 }
 
 }  // namespace
@@ -179,11 +151,7 @@ Result<StoredModel> ModelStore::copy(const std::string& from, const std::string&
         .suggest(fmt::format("hypura rm {}, or another name", to));
   }
   if (Status status = copy_files(*model, own); !status.ok()) {
-    std::vector<std::string> shards;
-    for (const std::string& path : shards_of(model->path)) {
-      shards.push_back(own.model_like(path));
-    }
-    remove_own(own, shards);
+    remove_own(own, model->path);
     return status;
   }
   return find(to);
@@ -207,7 +175,7 @@ Status ModelStore::remove(const std::string& name) const {
     std::error_code error;
     if (!fs::remove(path, error) || error) return failed("remove", path, error);
   }
-  remove_own(own, {});
+  remove_own(own, model->path);
   // The owner's folder, if that was its last.
   std::error_code ignored;
   const fs::path folder = fs::path(model->path).parent_path();

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+
+#include "base/status.h"
 
 namespace hypura {
 
@@ -17,5 +20,17 @@ struct OwnFiles {
 
 // REQUIRES: the path of a GGUF file of our folder, of the first shard.
 OwnFiles own_files_of(const std::string& path);
+
+// `to` becomes the same file by a second name, or a copy of it on another drive. Errors: failed,
+// also where there is a `to`.
+Status link_or_copy(const std::string& from, const std::string& to);
+// `to` becomes a symbolic link to the file that `from` leads to. Errors: likewise.
+Status link_to(const std::string& from, const std::string& to);
+
+// Removes sidecar and projector, and the shards that correspond to those of `like`.
+void remove_own(const OwnFiles& own, const std::string& like);
+
+// Whether `bytes` more fit. Errors: failed, with both numbers.
+Status check_room(const std::string& folder, uint64_t bytes);
 
 }  // namespace hypura
