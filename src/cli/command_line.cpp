@@ -22,6 +22,11 @@ void CommandLine::word(const std::string& name, std::string& value, const std::s
   app_->add_option(name, value, help)->required();
 }
 
+void CommandLine::words(const std::string& name, std::vector<std::string>& values,
+                        const std::string& help) {
+  app_->add_option(name, values, help)->required();
+}
+
 void CommandLine::optional_word(const std::string& name, std::string& value,
                                 const std::string& help) {
   app_->add_option(name, value, help);

@@ -13,6 +13,11 @@
 #include "cli/plan/plan.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/store/copy.h"
+#include "cli/store/list.h"
+#include "cli/store/pull.h"
+#include "cli/store/remove.h"
+#include "cli/store/show.h"
 #include "cli/trace.h"
 
 namespace hypura::cli {
@@ -25,6 +30,11 @@ constexpr std::array kCommands = std::to_array<Command>({
      "MODEL [-p TEXT | -f FILE | -i] [--ram-budget SIZE|NN%|auto|min] [--gpu-budget SIZE|auto|0]",
      run, describe_run},
     {"batch", "FILE -o FILE [--model MODEL] [--parallel N]", batch, describe_batch},
+    {"list", "[--json]", list_models, describe_list},
+    {"show", "MODEL [--json]", show_model, describe_show},
+    {"pull", "MODEL|URL|PATH [--name NAME] [--sha256 HEX] [--json]", pull_command, describe_pull},
+    {"rm", "MODEL...", remove_models, describe_remove},
+    {"cp", "MODEL NAME", copy_model, describe_copy},
     {"trace", "MODEL [-p TEXT | -f FILE] -o FILE [--follow]", trace, describe_trace},
     {"inspect", "MODEL [--tensors] [--json] [--save-header FILE]", inspect, describe_inspect},
     {"plan",

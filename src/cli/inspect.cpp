@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cli/command_line.h"
 #include "cli/output_file.h"
+#include "cli/store/model_argument.h"
 #include "cli/terminal.h"
 #include "model/header_file.h"
 #include "model/printable.h"
@@ -233,7 +234,9 @@ Status inspect(const std::vector<std::string>& arguments) {
   if (Status status = line.parse(arguments); !status.ok()) return status;
   if (line.help()) return write_answer(line.help_text()) ? Status() : write_failure();
 
-  const Result<ModelIndex> index = ModelIndex::open(words.model);
+  const Result<std::string> path = model_path(words.model);
+  if (!path.ok()) return path.status();
+  const Result<ModelIndex> index = ModelIndex::open(*path);
   if (!index.ok()) return index.status();
   if (!words.save.empty()) {
     if (Status status = save_header(*index, words.save); !status.ok()) return status;
