@@ -51,15 +51,6 @@ uint64_t file_bytes(const ModelIndex& index) {
   return bytes;
 }
 
-// "46.7 M", "8.0 B", "671.0 B", "1.0 T".
-std::string format_count(uint64_t count) {
-  constexpr std::array<const char*, 5> kUnits = {"", " K", " M", " B", " T"};
-  double value = static_cast<double>(count);
-  size_t unit = 0;
-  for (; value >= 999.95 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
-  return unit == 0 ? fmt::format("{}", count) : fmt::format("{:.1f}{}", value, kUnits[unit]);
-}
-
 std::string stated(uint64_t value) { return value == 0 ? "not stated" : fmt::format("{}", value); }
 std::string stated(const std::string& text) {
   return text.empty() ? "not stated" : printable(text);
@@ -169,6 +160,14 @@ Status save_header(const ModelIndex& index, const std::string& path) {
 }
 
 }  // namespace
+
+std::string format_count(uint64_t count) {
+  constexpr std::array<const char*, 5> kUnits = {"", " K", " M", " B", " T"};
+  double value = static_cast<double>(count);
+  size_t unit = 0;
+  for (; value >= 999.95 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
+  return unit == 0 ? fmt::format("{}", count) : fmt::format("{:.1f}{}", value, kUnits[unit]);
+}
 
 std::string inspect_text(const ModelIndex& index, bool tensors) {
   std::string text = summary(index) + "\n" + role_table(index);

@@ -32,7 +32,10 @@ class Download {
   }
 
   Result<DownloadedFile> run() {
-    if (Status status = fetch(); !status.ok()) return status;
+    if (Status status = fetch(); !status.ok()) {
+      if (file_.bytes() == 0) file_.discard();
+      return status;
+    }
     tell("verifying sha256 digest");
     if (Status status = file_.flush(); !status.ok()) return status;
     std::string actual = file_.hex();
@@ -135,7 +138,6 @@ class Download {
       return false;
     }
     if (status != 200 && status != 206) {
-      if (file_.bytes() == 0) file_.discard();
       return refuse_answer(request, settings_, status);
     }
     if (!answered_) {  // an empty file is what is there now

@@ -49,7 +49,7 @@ Files parse_list(const Json& list, const std::string& address) {
   for (const Json& entry : list) {
     if (!entry.is_object() || !entry.contains("path") || !entry["path"].is_string()) continue;
     const std::string path = entry["path"].get<std::string>();
-    if (!path.ends_with(kSuffix)) continue;
+    if (!path.ends_with(kSuffix) || !check_name(path).ok()) continue;
     RemoteFile file{.url = address + percent_encoded(path)};
     if (entry.contains("size") && entry["size"].is_number_unsigned()) {
       file.bytes = entry["size"].get<uint64_t>();

@@ -12,6 +12,7 @@
 
 #include "base/suggestion.h"
 #include "model/printable.h"
+#include "store/folder_files.h"
 #include "store/model_lists.h"
 #include "store/model_name.h"
 #include "store/own_files.h"
@@ -71,7 +72,7 @@ Status not_found(const std::string& name, const std::vector<StoredModel>& models
   std::vector<std::string> names;
   for (const StoredModel& model : models) names.push_back(model.name);
   const std::string meant = closest(name, names);
-  if (meant.empty()) return std::move(status).suggest("hypura list shows the models that are here");
+  if (meant.empty()) return std::move(status).suggest("hypura list shows what is here; hypura pull NAME fetches one");
   return std::move(status).suggest(fmt::format("did you mean {}? hypura list shows all", meant));
 }
 
@@ -102,6 +103,26 @@ Status copy_files(const StoredModel& from, const OwnFiles& to) {
                                       .sha256 = from.digest,
                                       .bytes = from.bytes,
                                       .texts = texts});
+}
+
+// What pulls that ended early left of a model of this name. Whether there was any.
+bool remove_partial(const std::string& models, const std::string& name) {
+  const Result<std::string> stem = stem_of_name(name);
+  if (!stem.ok() || models.empty()) return false;
+  const OwnFiles own{models + "/" + *stem};
+  const std::string folder = fs::path(own.stem_path).parent_path().string();
+  bool removed = false;
+  for (const std::string& file : files_of(folder).files) {
+    const size_t end = file.find(".partial");
+    if (end == std::string::npos) continue;
+    const std::string whole = folder + "/" + file.substr(0, end);
+    if (whole != own.projector() && whole != own.model_like(whole)) continue;
+    std::error_code ignored;
+    removed = fs::remove(folder + "/" + file, ignored) || removed;
+  }
+  std::error_code ignored;
+  if (folder != models) fs::remove(folder, ignored);
+  return removed;
 }
 
 }  // namespace
@@ -159,7 +180,7 @@ Result<StoredModel> ModelStore::copy(const std::string& from, const std::string&
 
 Status ModelStore::remove(const std::string& name) const {
   const Result<StoredModel> model = find(name);
-  if (!model.ok()) return model.status();
+  if (!model.ok()) return remove_partial(folders_.models, name) ? Status() : model.status();
   if (model->source != ModelSource::folder) {
     const bool ollama = model->source == ModelSource::ollama;
     return Status(StatusCode::invalid_argument,

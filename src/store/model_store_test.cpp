@@ -286,6 +286,20 @@ TEST_F(ModelStoreTest, ModelsOfOthersAreLinkedAndNotRemoved) {
   EXPECT_TRUE(fs::is_empty(folder_.path("models")));
 }
 
+TEST_F(ModelStoreTest, WhatWasDownloadedOfAModelGoesByItsName) {
+  for (const char* name : {"org/a--Q4.gguf.partial", "org/a--Q4.gguf.partial.json",
+                           "org/a--Q4.mmproj.gguf.partial", "org/a--Q4-00002-of-00003.gguf.partial",
+                           "org/a--Q8.gguf.partial"}) {
+    write("models/" + std::string(name), "GGUF");
+  }
+  EXPECT_EQ(names(), Names());
+  ASSERT_TRUE(store_.remove("org/a:Q4").ok());
+  EXPECT_FALSE(store_.remove("org/a:Q4").ok());
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path("models/org")), {}), 1);
+  ASSERT_TRUE(store_.remove("org/a:Q8").ok());
+  EXPECT_TRUE(fs::is_empty(folder_.path("models")));
+}
+
 TEST_F(ModelStoreTest, AFileThatIsNoModelIsNotOverwritten) {
   write("models/a.gguf", "GGUF");
   fs::create_symlink("nowhere", folder_.path("models/b.gguf"));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -9,6 +10,7 @@
 
 #include "base/units.h"
 #include "cli/command_line.h"
+#include "cli/inspect.h"
 #include "cli/store/environment.h"
 #include "cli/store/model_argument.h"
 #include "cli/store/model_words.h"
@@ -103,8 +105,7 @@ std::string page_text(const Page& page) {
   const ModelInfo& info = page.info;
   std::string text = "Model\n";
   add_line(text, "architecture", info.architecture);
-  add_line(text, "parameters",
-           fmt::format("{:.1f}B", static_cast<double>(info.parameter_count) * 1e-9));
+  add_line(text, "parameters", format_count(info.parameter_count));
   add_number(text, "context length", info.context_length);
   add_number(text, "embedding length", info.embedding_length);
   add_line(text, "quantization", info.quantization);
