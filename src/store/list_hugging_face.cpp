@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "store/digest.h"
 #include "store/folder_files.h"
 #include "store/model_lists.h"
 #include "store/model_name.h"
@@ -53,6 +54,13 @@ std::vector<FoundModel> models_of(const std::string& snapshot) {
   return models;
 }
 
+// A blob of a large file is named by its SHA-256, one of a small file otherwise.
+std::string digest_of(const std::string& link) {
+  std::error_code error;
+  const std::string blob = fs::read_symlink(link, error).filename().string();
+  return is_sha256(blob) ? blob : std::string();
+}
+
 void add_repository(const std::string& folder, const std::string& repository,
                     std::vector<StoredModel>& to) {
   std::set<std::string> stems;
@@ -66,6 +74,7 @@ void add_repository(const std::string& folder, const std::string& repository,
                         .source = ModelSource::hugging_face};
       if (keys.contains(name_key(model.name))) model.name = repository + ":" + found.stem;
       if (!check_name(model.name).ok() || !take_sizes(model)) continue;
+      model.digest = digest_of(model.path);
       keys.insert(name_key(model.name));
       stems.insert(std::move(found.stem));
       to.push_back(std::move(model));

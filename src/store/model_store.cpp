@@ -88,21 +88,22 @@ Status copy_files(const StoredModel& from, const OwnFiles& to) {
   const std::string folder = fs::path(to.stem_path).parent_path().string();
   fs::create_directories(folder, error);
   if (error) return failed("create", folder, error);
-  if (!from.projector_path.empty()) {
-    if (Status status = copy_one(from.projector_path, to.projector()); !status.ok()) return status;
-  }
+  std::vector<FileCopy> files;
+  if (!from.projector_path.empty()) files.push_back({from.projector_path, to.projector()});
   for (const std::string& path : shards_of(from.path)) {
-    Status status = copy_one(path, to.model_like(path));
-    if (!status.ok()) return status;
+    files.push_back({path, to.model_like(path)});
   }
+  if (Status status = make_all(files, copy_one); !status.ok()) return status;
   const ModelTexts& texts = from.texts;
   const bool told = !from.digest.empty() || !texts.chat_template.empty() ||
                     !texts.system.empty() || !texts.parameters.empty() || !texts.license.empty();
   if (!told) return Status();
-  return write_sidecar(to.sidecar(), {.url = "file://" + from.path,
-                                      .sha256 = from.digest,
-                                      .bytes = from.bytes,
-                                      .texts = texts});
+  Status status = write_sidecar(to.sidecar(), {.url = "file://" + from.path,
+                                               .sha256 = from.digest,
+                                               .bytes = from.bytes,
+                                               .texts = texts});
+  if (!status.ok()) remove_own(to, from.path);
+  return status;
 }
 
 // What pulls that ended early left of a model of this name. Whether there was any.
@@ -171,10 +172,7 @@ Result<StoredModel> ModelStore::copy(const std::string& from, const std::string&
     return Status(StatusCode::invalid_argument, fmt::format("there is a model named {}", to))
         .suggest(fmt::format("hypura rm {}, or another name", to));
   }
-  if (Status status = copy_files(*model, own); !status.ok()) {
-    remove_own(own, model->path);
-    return status;
-  }
+  if (Status status = copy_files(*model, own); !status.ok()) return status;
   return find(to);
 }
 

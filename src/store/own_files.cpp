@@ -36,6 +36,18 @@ OwnFiles own_files_of(const std::string& path) {
   return {path.substr(0, path.size() - kSuffix.size())};
 }
 
+Status make_all(const std::vector<FileCopy>& files,
+                Status (*make)(const std::string& from, const std::string& to)) {
+  for (size_t i = 0; i < files.size(); ++i) {
+    Status status = make(files[i].from, files[i].to);
+    if (status.ok()) continue;
+    std::error_code ignored;
+    while (i-- > 0) fs::remove(files[i].to, ignored);
+    return status;
+  }
+  return Status();
+}
+
 Status link_or_copy(const std::string& from, const std::string& to) {
   std::error_code error;
   fs::create_hard_link(from, to, error);

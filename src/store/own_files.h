@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 
@@ -20,6 +21,15 @@ struct OwnFiles {
 
 // REQUIRES: the path of a GGUF file of our folder, of the first shard.
 OwnFiles own_files_of(const std::string& path);
+
+// A file that is to be made of another.
+struct FileCopy {
+  std::string from;
+  std::string to;
+};
+// Makes all of them, or none.
+Status make_all(const std::vector<FileCopy>& files,
+                Status (*make)(const std::string& from, const std::string& to));
 
 // `to` becomes the same file by a second name, or a copy of it on another drive. Errors: failed,
 // also where there is a `to`.

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "base/units.h"
 #include "model/model_file.h"
@@ -57,18 +58,17 @@ std::string projector_beside(const std::string& path) {
   return std::string();
 }
 
-// Makes the files; on an error some of them.
 Status take_files(const std::string& first, const PullPlace& place, const Sidecar& sidecar) {
+  std::vector<FileCopy> files;
   const std::string projector = projector_beside(first);
-  if (!projector.empty()) {
-    Status status = link_or_copy(projector, place.own.projector());
-    if (!status.ok()) return status;
-  }
+  if (!projector.empty()) files.push_back({projector, place.own.projector()});
   for (const std::string& shard : shards_of(first)) {
-    Status status = link_or_copy(shard, place.own.model_like(shard));
-    if (!status.ok()) return status;
+    files.push_back({shard, place.own.model_like(shard)});
   }
-  return write_sidecar(place.own.sidecar(), sidecar);
+  if (Status status = make_all(files, link_or_copy); !status.ok()) return status;
+  Status status = write_sidecar(place.own.sidecar(), sidecar);
+  if (!status.ok()) remove_own(place.own, first);
+  return status;
 }
 
 void tell(const PullOptions& options, const std::string& status) {
@@ -109,14 +109,7 @@ Result<StoredModel> pull_local(const ModelStore& store, const std::string& path,
   }
   tell(options, "copying " + fs::path(first).filename().string());
   fs::create_directories(place->folder(), error);
-  if (fs::exists(place->own.model_like(first), error)) {
-    return Status(StatusCode::invalid_argument,
-                  fmt::format("{} exists", place->own.model_like(first)));
-  }
-  if (Status status = take_files(first, *place, sidecar); !status.ok()) {
-    remove_own(place->own, first);
-    return status;
-  }
+  if (Status status = take_files(first, *place, sidecar); !status.ok()) return status;
   tell(options, "success");
   return store.find(place->name);
 }

@@ -574,9 +574,10 @@ class Names(Store):
         repository = self.folder / "hub/models--org--Teller-GGUF"
         (repository / "blobs").mkdir(parents=True)
         (repository / "snapshots/abc").mkdir(parents=True)
-        os.link(support.MODEL, repository / "blobs/1")
-        os.symlink("../../blobs/1", repository / "snapshots/abc/teller-Q4_K_M.gguf")
+        os.link(support.MODEL, repository / "blobs" / MODEL_SHA256)
+        os.symlink(f"../../blobs/{MODEL_SHA256}", repository / "snapshots/abc/teller-Q4_K_M.gguf")
         self.assertIn("org/Teller-GGUF:Q4_K_M", self.names())
+        self.assertEqual(self.done("show", "org/teller-gguf", "--json").json()["digest"], MODEL_SHA256)
         self.done("inspect", "hf.co/org/teller-gguf:q4_k_m")
         self.done("inspect", "org/Teller-GGUF")
         self.refused("Hugging Face", "rm", "org/Teller-GGUF:Q4_K_M", code=support.USAGE)
