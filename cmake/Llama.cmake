@@ -75,6 +75,7 @@ target_include_directories(llama_http SYSTEM INTERFACE ${HYPURA_LLAMA_DIR}/vendo
 hypura_llama_library(llama_mtmd tools/mtmd/libmtmd.a)
 target_link_libraries(llama_mtmd INTERFACE llama)
 hypura_llama_library(llama_vendor_hash vendor/hash/libvendor-hash.a)
+target_include_directories(llama_vendor_hash SYSTEM INTERFACE ${HYPURA_LLAMA_DIR}/vendor)
 hypura_llama_library(llama_server tools/server/libserver-context.a)
 target_include_directories(llama_server SYSTEM INTERFACE
   ${HYPURA_LLAMA_DIR}/tools/server ${HYPURA_LLAMA_DIR}/tools/mtmd)

@@ -16,6 +16,7 @@
 #include "cli/output_file.h"
 #include "cli/run_options.h"
 #include "cli/serving.h"
+#include "cli/store/model_argument.h"
 #include "cli/terminal.h"
 #include "server/batch/batch_file.h"
 #include "server/batch/batch_run.h"
@@ -123,7 +124,9 @@ Result<std::vector<Group>> group(std::vector<BatchRequest> requests, const std::
 
 Status answer_group(const Group& group, const RunOptions& options, int parallel, Output& output) {
   RunOptions copy = options;
-  copy.engine.model_path = group.first;
+  Result<std::string> path = model_path(group.first);
+  if (!path.ok()) return path.status();
+  copy.engine.model_path = *std::move(path);
   copy.engine.params.n_parallel = parallel;
   copy.engine.params.embedding =
       std::any_of(group.second.begin(), group.second.end(),

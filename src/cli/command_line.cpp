@@ -5,7 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <utility>
 
-#include "cli/suggestion.h"
+#include "base/suggestion.h"
 
 namespace hypura::cli {
 
@@ -20,6 +20,11 @@ CommandLine::~CommandLine() = default;
 
 void CommandLine::word(const std::string& name, std::string& value, const std::string& help) {
   app_->add_option(name, value, help)->required();
+}
+
+void CommandLine::words(const std::string& name, std::vector<std::string>& values,
+                        const std::string& help) {
+  app_->add_option(name, values, help)->required();
 }
 
 void CommandLine::optional_word(const std::string& name, std::string& value,

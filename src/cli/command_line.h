@@ -23,6 +23,8 @@ class CommandLine {
 
   // A required word without a name.
   void word(const std::string& name, std::string& value, const std::string& help);
+  // One or more of them.
+  void words(const std::string& name, std::vector<std::string>& values, const std::string& help);
   void optional_word(const std::string& name, std::string& value, const std::string& help);
   // `stands_for` is what help shows for the value (see OptionDescription).
   void option(const std::string& name, std::string& value, const std::string& help,

@@ -15,6 +15,11 @@
 #include "cli/ps.h"
 #include "cli/run.h"
 #include "cli/serve.h"
+#include "cli/store/copy.h"
+#include "cli/store/list.h"
+#include "cli/store/pull.h"
+#include "cli/store/remove.h"
+#include "cli/store/show.h"
 #include "cli/trace.h"
 
 namespace hypura::cli {
@@ -30,6 +35,11 @@ constexpr std::array kCommands = std::to_array<Command>({
      describe_serve},
     {"ps", "[--url URL] [--json]", ps, describe_ps},
     {"batch", "FILE -o FILE [--model MODEL] [--parallel N]", batch, describe_batch},
+    {"list", "[--json]", list_models, describe_list},
+    {"show", "MODEL [--json]", show_model, describe_show},
+    {"pull", "MODEL|URL|PATH [--name NAME] [--sha256 HEX] [--json]", pull_command, describe_pull},
+    {"rm", "MODEL...", remove_models, describe_remove},
+    {"cp", "MODEL NAME", copy_model, describe_copy},
     {"trace", "MODEL [-p TEXT | -f FILE] -o FILE [--follow]", trace, describe_trace},
     {"inspect", "MODEL [--tensors] [--json] [--save-header FILE]", inspect, describe_inspect},
     {"plan",

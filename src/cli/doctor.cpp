@@ -13,6 +13,7 @@
 #include "cli/plan/history_file.h"
 #include "cli/plan/history_words.h"
 #include "cli/profile.h"
+#include "cli/store/model_argument.h"
 #include "cli/terminal.h"
 #include "engine/machine_probe.h"
 #include "machine/health.h"
@@ -194,7 +195,9 @@ Status doctor(const std::vector<std::string>& arguments) {
   if (Status status = line.parse(arguments); !status.ok()) return status;
   if (line.help()) return write_answer(line.help_text()) ? Status() : write_failure();
 
-  const std::string& model = words.model;
+  Result<std::string> path = words.model.empty() ? words.model : model_path(words.model);
+  if (!path.ok()) return path.status();
+  const std::string& model = *path;
   DoctorPage page;
   MachineProbeOptions options{.profiles_folder = cache_folder("profiles"),
                               .stop = &interrupt_flag()};

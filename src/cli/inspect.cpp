@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cli/command_line.h"
 #include "cli/output_file.h"
+#include "cli/store/model_argument.h"
 #include "cli/terminal.h"
 #include "model/header_file.h"
 #include "model/printable.h"
@@ -48,15 +49,6 @@ uint64_t file_bytes(const ModelIndex& index) {
   uint64_t bytes = 0;
   for (const Shard& shard : index.shards()) bytes += shard.bytes;
   return bytes;
-}
-
-// "46.7 M", "8.0 B", "671.0 B", "1.0 T".
-std::string format_count(uint64_t count) {
-  constexpr std::array<const char*, 5> kUnits = {"", " K", " M", " B", " T"};
-  double value = static_cast<double>(count);
-  size_t unit = 0;
-  for (; value >= 999.95 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
-  return unit == 0 ? fmt::format("{}", count) : fmt::format("{:.1f}{}", value, kUnits[unit]);
 }
 
 std::string stated(uint64_t value) { return value == 0 ? "not stated" : fmt::format("{}", value); }
@@ -169,6 +161,14 @@ Status save_header(const ModelIndex& index, const std::string& path) {
 
 }  // namespace
 
+std::string format_count(uint64_t count) {
+  constexpr std::array<const char*, 5> kUnits = {"", " K", " M", " B", " T"};
+  double value = static_cast<double>(count);
+  size_t unit = 0;
+  for (; value >= 999.95 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
+  return unit == 0 ? fmt::format("{}", count) : fmt::format("{:.1f}{}", value, kUnits[unit]);
+}
+
 std::string inspect_text(const ModelIndex& index, bool tensors) {
   std::string text = summary(index) + "\n" + role_table(index);
   if (tensors) text += "\n" + tensor_table(index);
@@ -233,7 +233,9 @@ Status inspect(const std::vector<std::string>& arguments) {
   if (Status status = line.parse(arguments); !status.ok()) return status;
   if (line.help()) return write_answer(line.help_text()) ? Status() : write_failure();
 
-  const Result<ModelIndex> index = ModelIndex::open(words.model);
+  const Result<std::string> path = model_path(words.model);
+  if (!path.ok()) return path.status();
+  const Result<ModelIndex> index = ModelIndex::open(*path);
   if (!index.ok()) return index.status();
   if (!words.save.empty()) {
     if (Status status = save_header(*index, words.save); !status.ok()) return status;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,5 +18,8 @@ CommandDescription describe_inspect();
 // The text of `hypura inspect` for a person, and the object of --json. Both end with a line break.
 std::string inspect_text(const ModelIndex& index, bool tensors);
 std::string inspect_json(const ModelIndex& index, bool tensors);
+
+// "46.7 M", "8.0 B", "671.0 B", "1.0 T".
+std::string format_count(uint64_t count);
 
 }  // namespace hypura::cli

@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "base/suggestion.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/llama_abort.h"
 #include "cli/serve_model.h"
-#include "cli/suggestion.h"
 #include "cli/terminal.h"
 
 namespace hypura::cli {

@@ -11,6 +11,7 @@
 #include "cli/command_line.h"
 #include "cli/folders.h"
 #include "cli/interrupt.h"
+#include "cli/store/model_argument.h"
 #include "cli/terminal.h"
 #include "engine/machine_probe.h"
 #include "machine/profile_json.h"
@@ -170,7 +171,9 @@ Status profile(const std::vector<std::string>& arguments) {
                               .anew = anew,
                               .stop = &interrupt_flag()};
   if (!model.empty()) {
-    Result<std::string> file = file_to_read(model);
+    const Result<std::string> path = model_path(model);
+    if (!path.ok()) return path.status();
+    Result<std::string> file = file_to_read(*path);
     if (!file.ok()) return file.status();
     options.file = *std::move(file);
   }

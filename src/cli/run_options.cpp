@@ -11,6 +11,7 @@
 #include "cli/command_line.h"
 #include "cli/folders.h"
 #include "cli/llama_arguments.h"
+#include "cli/store/model_argument.h"
 #include "engine/draft_depth.h"
 
 namespace hypura::cli {
@@ -111,7 +112,9 @@ Result<DraftOptions> parse_draft(const Words& words) {
     draft.kind = DraftOptions::Kind::lookup;
   } else if (!words.draft.empty()) {
     draft.kind = DraftOptions::Kind::model;
-    draft.path = words.draft;
+    Result<std::string> path = model_path(words.draft);
+    if (!path.ok()) return path.status();
+    draft.path = *std::move(path);
   }
   if (words.draft_depth == "auto") return draft;
   const std::string& depth = words.draft_depth;
@@ -174,6 +177,11 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
   if (words.model.empty() && command.word_required) {
     return Status(StatusCode::invalid_argument, fmt::format("{} is empty", command.word))
         .suggest(fmt::format("hypura {} --help", command.name));
+  }
+  if (command.word == "MODEL") {
+    Result<std::string> path = model_path(words.model);
+    if (!path.ok()) return path.status();
+    words.model = *std::move(path);
   }
 
   Result<RamBudget> budget = parse_ram_budget(words.ram_budget);

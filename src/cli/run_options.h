@@ -18,9 +18,10 @@ struct RunCommand {
   std::string description;
   std::function<void(CommandLine&)> describe;  // its own options; may be empty
   std::vector<std::string> own;                // of these, the names that llama.cpp has, too
-  // The word behind the command, which becomes EngineOptions::model_path.
+  // The word behind the command, which becomes EngineOptions::model_path; a MODEL may be the name
+  // of a stored one.
   std::string word = "MODEL";
-  std::string word_help = "GGUF file; of a split model any shard";
+  std::string word_help = "GGUF file, of a split model any shard; or a name that hypura list shows";
   bool word_required = true;
 };
 

@@ -13,6 +13,7 @@
 #include "cli/bench/runner.h"
 #include "cli/interrupt.h"
 #include "cli/output_file.h"
+#include "cli/store/model_argument.h"
 #include "cli/terminal.h"
 
 namespace hypura::cli {
@@ -62,9 +63,12 @@ Status verdict(const BenchFindings& findings) {
 }  // namespace
 
 Status bench(const std::vector<std::string>& arguments) {
-  const Result<BenchOptions> options = parse_bench_options(arguments);
+  Result<BenchOptions> options = parse_bench_options(arguments);
   if (!options.ok()) return options.status();
   if (options->help) return write_answer(bench_help()) ? Status() : write_failure();
+  Result<std::string> path = model_path(options->model);
+  if (!path.ok()) return path.status();
+  options->model = *std::move(path);
   // Before hours of samples, not after them.
   if (Status status = check_output(options->save, "--save"); !status.ok()) return status;
   std::optional<std::string> old_report;

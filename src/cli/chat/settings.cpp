@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "cli/suggestion.h"
+#include "base/suggestion.h"
 
 namespace hypura::cli {
 namespace {

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "base/suggestion.h"
 #include "cli/chat/settings.h"
-#include "cli/suggestion.h"
 
 namespace hypura::cli {
 namespace {

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "base/units.h"
-#include "cli/plan/curl_library.h"
 #include "model/gguf_bounds.h"
 #include "model/model_file.h"
 #include "model/shard_names.h"
+#include "store/curl_library.h"
 
 namespace hypura::cli {
 namespace {

@@ -7,8 +7,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/suggestion.h"
 #include "cli/folders.h"
-#include "cli/suggestion.h"
 #include "engine/machine_probe.h"
 #include "machine/profile_json.h"
 

@@ -1,9 +1,9 @@
-#include "cli/plan/curl_library.h"
+#include "store/curl_library.h"
 
 #include <dlfcn.h>
 #include <fmt/format.h>
 
-namespace hypura::cli {
+namespace hypura {
 namespace {
 
 #if defined(__APPLE__)
@@ -32,7 +32,9 @@ bool find_all(void* library, CurlLibrary& curl) {
          find(library, "curl_url", curl.url) &&
          find(library, "curl_url_cleanup", curl.url_cleanup) &&
          find(library, "curl_url_set", curl.url_set) &&
-         find(library, "curl_url_get", curl.url_get) && find(library, "curl_free", curl.free);
+         find(library, "curl_url_get", curl.url_get) && find(library, "curl_free", curl.free) &&
+         find(library, "curl_slist_append", curl.slist_append) &&
+         find(library, "curl_slist_free_all", curl.slist_free_all);
 }
 
 Result<CurlLibrary> load() {
@@ -59,4 +61,4 @@ Result<const CurlLibrary*> curl_library() {
   return &*loaded;
 }
 
-}  // namespace hypura::cli
+}  // namespace hypura

@@ -1,8 +1,8 @@
-#include "cli/suggestion.h"
+#include "base/suggestion.h"
 
 #include <gtest/gtest.h>
 
-namespace hypura::cli {
+namespace hypura {
 namespace {
 
 const std::vector<std::string> kFlags{"--ram-budget", "--gpu-budget", "--mode", "--seed", "--json"};
@@ -40,4 +40,4 @@ TEST(Suggestion, PrefersTheNearestThenTheFirst) {
 }
 
 }  // namespace
-}  // namespace hypura::cli
+}  // namespace hypura

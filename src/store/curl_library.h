@@ -4,7 +4,7 @@
 
 #include "base/status.h"
 
-namespace hypura::cli {
+namespace hypura {
 
 // libcurl, loaded by who downloads something and nobody else: with the 30 libraries that it needs
 // it would take 25 MiB of every run's memory.
@@ -22,9 +22,11 @@ struct CurlLibrary {
   decltype(&::curl_url_set) url_set = nullptr;
   decltype(&::curl_url_get) url_get = nullptr;
   decltype(&::curl_free) free = nullptr;
+  decltype(&::curl_slist_append) slist_append = nullptr;
+  decltype(&::curl_slist_free_all) slist_free_all = nullptr;
 };
 
 // Stays loaded. Errors: failed where there is none, or an older one than 7.85.
 Result<const CurlLibrary*> curl_library();
 
-}  // namespace hypura::cli
+}  // namespace hypura

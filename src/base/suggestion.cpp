@@ -1,8 +1,8 @@
-#include "cli/suggestion.h"
+#include "base/suggestion.h"
 
 #include <algorithm>
 
-namespace hypura::cli {
+namespace hypura {
 namespace {
 
 // Optimal string alignment distance.
@@ -36,4 +36,4 @@ std::string closest(std::string_view typed, const std::vector<std::string>& cand
   return best;
 }
 
-}  // namespace hypura::cli
+}  // namespace hypura
