@@ -189,6 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self, question):
         count = 0
+        time.sleep(self.mock.token_seconds * 4)  # for the prompt
         for delta in self.mock.pieces(question):
             time.sleep(self.mock.token_seconds)
             self._event({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})

@@ -1,7 +1,8 @@
 import { KeyWanted, answer } from "/dashboard/api.js";
 import { formatSeconds, formatSpeed } from "/dashboard/format.js";
 
-const kLiveSeconds = 3;  // over which the speed of an answer under way is taken
+const kLiveSeconds = 5;  // over which the speed of an answer under way is taken
+const kQuestionPixelsMost = 180;
 
 const log = document.getElementById("log");
 const welcome = document.getElementById("welcome");
@@ -18,10 +19,11 @@ const seconds = () => performance.now() / 1000;
 // Tokens a second of the answer under way that `model` gives this page; null without one.
 export function liveSpeed(model) {
   if (!running || running.model !== model) return null;
-  const now = seconds();
-  running.arrivals = running.arrivals.filter((at) => at > now - kLiveSeconds);
-  const [first] = running.arrivals;
-  return running.arrivals.length > 1 && now > first ? (running.arrivals.length - 1) / (now - first) : null;
+  const since = seconds() - kLiveSeconds;
+  running.arrivals = running.arrivals.filter((at) => at > since);
+  const { arrivals } = running;
+  const span = arrivals.length > 1 ? arrivals.at(-1) - arrivals[0] : 0;
+  return span > 0 ? (arrivals.length - 1) / span : null;
 }
 
 export function stopAnswer() { running?.abort.abort(); }
@@ -173,7 +175,9 @@ async function ask(model, text, onKeyWanted) {
 
 function fitQuestion() {
   question.style.height = "auto";
-  question.style.height = `${Math.min(question.scrollHeight + 2, 180)}px`;
+  const wanted = question.scrollHeight + 2;  // and its border
+  question.style.height = `${Math.min(wanted, kQuestionPixelsMost)}px`;
+  question.style.overflowY = wanted > kQuestionPixelsMost ? "auto" : "hidden";
 }
 
 // `modelName()`: the one that is asked, "" without any.

@@ -6,7 +6,8 @@ function scaled(value, step, units) {
     value /= step;
     ++unit;
   }
-  return [value < 10 && unit > 0 ? value.toFixed(1) : value.toFixed(0), units[unit]];
+  const fine = value < (unit >= 3 ? 100 : 10) && unit > 0;
+  return [value.toFixed(fine ? 1 : 0), units[unit]];
 }
 
 export const bytesParts = (bytes) => scaled(bytes, 1024, ["B", "KiB", "MiB", "GiB", "TiB"]);

@@ -107,15 +107,20 @@ function factsOf(state) {
     ["at once", `${state.parallel} request${state.parallel === 1 ? "" : "s"}`],
     ["threads", String(state.threads)],
     ["budget", formatBytes(state.budget_bytes)],
-    ["file", state.path],
   ];
-  if (state.reads.device) facts.splice(6, 0, ["drive", state.reads.device]);
-  return facts;
+  if (state.reads.device) facts.push(["drive", state.reads.device]);
+  return [...facts, ["file", state.path]];
+}
+
+function whyNoPlan(model) {
+  if (model?.status === "loading") return "The model is being loaded.";
+  if (model?.status === "failed") return "The model could not be loaded; Models says why.";
+  return "The model is not loaded. The first question loads it.";
 }
 
 export function showPlan(model) {
   const state = model?.state ?? null;
-  const why = state?.why ?? ["The model is not loaded. The first question loads it."];
+  const why = state?.why ?? [whyNoPlan(model)];
   setItems("why", JSON.stringify(why), () => why.map((reason) => element("li", reason)));
   const facts = state ? factsOf(state) : [];
   setItems("facts", JSON.stringify(facts), () => facts.map(([name, value]) => {

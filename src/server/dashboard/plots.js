@@ -20,16 +20,22 @@ class Plot {
   #plot = null;
   #data = [[], [], []];
 
-  constructor({ place, output, line, format, axis, floor }) {
+  // {line: a colour, format, axis: what values are called, axisPixels, floor: least top}
+  constructor({ place, output, ...options }) {
     this.#place = document.getElementById(place);
     this.#output = document.getElementById(output);
-    this.#options = { line, format, axis, floor };
+    this.#options = options;
     new ResizeObserver(() => this.#resize()).observe(this.#place);
     document.addEventListener("themechange", () => this.#draw());
   }
 
+  // The level is drawn from edge to edge, whatever is measured yet.
   show(times, values, level) {
-    this.#data = [times, values, times.map(() => level)];
+    this.#data = [
+      [-kWindowSeconds, ...times, 0.001],
+      [null, ...values, null],
+      [level, ...times.map(() => level), level],
+    ];
     if (this.#plot) this.#plot.setData(this.#data);
     else this.#draw();
   }
@@ -42,7 +48,7 @@ class Plot {
   // uPlot takes its colours when it is made.
   #draw() {
     this.#plot?.destroy();
-    const { line, format, axis, floor } = this.#options;
+    const { line, format, axis, axisPixels, floor } = this.#options;
     const axes = { stroke: colour("--muted"), font: "11px system-ui, sans-serif" };
     const grid = { stroke: colour("--grid"), width: 1 };
     this.#plot = new uPlot({
@@ -59,7 +65,7 @@ class Plot {
       axes: [
         { ...axes, grid: { show: false }, ticks: { show: false }, size: 24, gap: 2,
           splits: () => [-120, -90, -60, -30, 0], values: (plot, at) => at.map(timeLabel) },
-        { ...axes, grid, ticks: { show: false }, size: 62, gap: 6, space: 34,
+        { ...axes, grid, ticks: { show: false }, size: axisPixels, gap: 8, space: 34,
           values: (plot, at) => at.map(axis) },
       ],
       series: [
@@ -81,12 +87,12 @@ class Plot {
 
 const speedPlot = new Plot({
   place: "speed-plot", output: "speed-at", line: "--speed", floor: 1,
-  format: (value) => `${formatSpeed(value)} tokens/s`, axis: (value) => String(value),
+  format: (value) => `${formatSpeed(value)} tokens/s`, axisPixels: 32, axis: (value) => value === 0 ? "" : String(value),
 });
 const drivePlot = new Plot({
   place: "drive-plot", output: "drive-at", line: "--drive", floor: 1e6,
-  format: formatRate,
-  axis: (value) => value === 0 ? "0" : rateParts(value).join(" "),
+  format: formatRate, axisPixels: 62,
+  axis: (value) => value === 0 ? "" : rateParts(value).join(" "),
 });
 
 export function showPlots(points, at, state) {
