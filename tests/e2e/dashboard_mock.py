@@ -6,6 +6,7 @@
 import json
 import math
 import os
+import socket
 import sys
 import threading
 import time
@@ -41,13 +42,13 @@ def layers(count):
 class Mock:
     """Counters grow with the clock, as if the model answered all the time."""
 
-    def __init__(self, key="", token_seconds=0.04):
+    def __init__(self, key="", token_seconds=0.04, port=0):
         self.key, self.token_seconds = key, token_seconds
         self.draining = False
         self.given_up = threading.Event()  # someone hung up before an answer's end
         self.asked = []                    # bodies of chat requests
         self._began = time.monotonic()
-        self._port = 0
+        self._port = port
         self._server = None
         self.start()
 
@@ -57,14 +58,12 @@ class Mock:
 
     def start(self):
         handler = type("Handler", (_Handler,), {"mock": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", self._port), handler)
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self):
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.end()
 
     def asset(self, path):
         """(content type, bytes), or None."""
@@ -130,6 +129,37 @@ class Mock:
 
 def _words(text):
     return [word if i == 0 else " " + word for i, word in enumerate(text.split(" "))]
+
+
+class _Server(ThreadingHTTPServer):
+    """Ends its connections too, as a process that ends does."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments):
+        self.connections = set()
+        super().__init__(*arguments)
+
+    def process_request(self, request, client_address):
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+    def end(self):
+        self.shutdown()
+        self.server_close()
+        for connection in list(self.connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it was ended by the other side
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -205,10 +235,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    mock = Mock()
-    if len(sys.argv) > 1:
-        mock.stop()
-        mock._port = int(sys.argv[1])
-        mock.start()
-    print(mock.url)
+    print(Mock(port=int(sys.argv[1]) if len(sys.argv) > 1 else 0).url)
     threading.Event().wait()

@@ -18,7 +18,7 @@ const nameOf = (layer) => layer.layer < 0 ? "Outside of layers" : `Layer ${layer
 const sizeOf = (layer) => kTiers.reduce((sum, tier) => sum + tier.bytes(layer), 0);
 
 let layers = [];
-let shown = null;  // index of the layer that is pointed at
+let pointed = null;  // index of the layer under the pointer
 
 function describe(layer) {
   const parts = kTiers.filter((tier) => tier.bytes(layer) > 0)
@@ -26,9 +26,10 @@ function describe(layer) {
   return `${nameOf(layer)}: ${parts.join(", ") || "nothing"}`;
 }
 
-function showDetail(index) {
-  shown = index;
-  detail.textContent = index !== null && layers[index] ? describe(layers[index])
+// Of the layer under the pointer, else of the one with the focus.
+function showDetail() {
+  const layer = layers[pointed ?? columns().indexOf(document.activeElement)];
+  detail.textContent = layer ? describe(layer)
     : layers.length > 0 ? "One column a layer. Point at one, or walk with the arrow keys." : "";
 }
 
@@ -44,13 +45,18 @@ function makeColumn(index) {
     part.className = `part ${tier.name}`;
     column.append(part);
   }
-  column.addEventListener("pointerenter", () => showDetail(index));
-  column.addEventListener("focus", () => showDetail(index));
-  column.addEventListener("blur", () => showDetail(null));
+  column.addEventListener("pointerenter", () => point(index));
   return column;
 }
 
-place.addEventListener("pointerleave", () => showDetail(null));
+function point(index) {
+  pointed = index;
+  showDetail();
+}
+
+place.addEventListener("pointerleave", () => point(null));
+place.addEventListener("focusin", () => point(null));
+place.addEventListener("focusout", () => setTimeout(showDetail));
 place.addEventListener("keydown", (event) => {
   const all = columns();
   const at = all.indexOf(document.activeElement);
@@ -101,5 +107,5 @@ export function showLayers(state) {
       layers.length > 0 ? `${tier.label} ${formatBytes(bytes)}` : tier.label;
   }
   total.textContent = state ? `${formatBytes(state.weight_bytes)} of weights` : "";
-  showDetail(shown);
+  showDetail();
 }
