@@ -32,7 +32,7 @@ class Browser:
                     if "started successfully on port" in line)
         self._root = f"http://127.0.0.1:{port}/session"
         arguments = ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-                     "--disable-background-networking"]
+                     "--disable-background-networking", "--hide-scrollbars"]
         if os.geteuid() == 0:
             arguments.append("--no-sandbox")
         options = {"binary": shutil.which("chromium"), "args": arguments}
@@ -40,6 +40,8 @@ class Browser:
                   "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
         session = self._post("", {"capabilities": {"alwaysMatch": wanted}})
         self._root += "/" + session["sessionId"]
+        # Whatever Tab reached last, a page has the focus.
+        self.devtools("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def close(self):
         try:

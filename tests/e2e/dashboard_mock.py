@@ -1,6 +1,7 @@
+#!/usr/bin/env python3
 """A stand-in for `hypura serve`: the real page, a status that moves, and a chat that streams.
 
-    python3 tests/e2e/dashboard_mock.py [PORT]    to look at the page (needs HYPURA_UPLOT_DIR)
+    tests/e2e/dashboard_mock.py [PORT]    to look at the page (needs HYPURA_UPLOT_DIR)
 """
 
 import json
@@ -18,12 +19,15 @@ POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancesto
 TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
          ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 MODEL, OTHER, BROKEN = "qwen3-30b-a3b-q4_k_m", "storyteller-moe-q4_k_m", "llama-70b-q5_k_m"
+ANSWER_SECONDS = 4
 MIB, GIB = 1 << 20, 1 << 30
 ANSWER = ("Weights are read from the drive a little before they are needed, and the experts that "
           "are used most stay in memory. So a model can be larger than the RAM of its machine: "
           "what the next layer wants is on its way while this one computes.\n\n"
           "What decides the speed is how often an expert is found in memory, and how fast the "
           "drive is when it is not.")
+SPEED_ANSWER = ("About six tokens a second here. Nine of ten experts are found in memory, and the drive "
+                "gives a little more than half of what it can.")
 REASONING = "The question is about models that are larger than memory. I will say it in two steps."
 
 
@@ -93,8 +97,8 @@ class Mock:
                 "requests": 41 + int(up / 7), "state": self._state(name, up)}
 
     def _state(self, name, up):
-        answers = int(up)  # one a second
-        spoken = sum(6.2 + 0.9 * math.sin(i / 9) for i in range(answers))
+        answers = int(up / ANSWER_SECONDS)
+        spoken = sum(round(ANSWER_SECONDS * (6.2 + 0.9 * math.sin(i / 3))) for i in range(answers))
         read = 1.46e9 * up + 2.1e9 * (1 - math.cos(up / 5))
         return {
             "schema": 1, "model": name, "path": f"/models/{name}.gguf", "pid": 4711,
@@ -104,7 +108,7 @@ class Mock:
             "rss_bytes": int((10.6 + 0.3 * math.sin(up / 8)) * GIB), "context": 8192,
             "parallel": 2, "threads": 8,
             "tokens": {"prompt": 9120, "prompt_seconds": 88.0, "generated": int(4000 + spoken),
-                       "generated_seconds": 640.0 + answers},
+                       "generated_seconds": 640.0 + ANSWER_SECONDS * answers},
             "reads": {"bytes": int(6.1e12 + read), "in_flight": 12,
                       "stall_seconds": 212.0 + 0.31 * up, "roofline_bytes_per_second": 2.4e9,
                       "device": "io_uring, direct"},
@@ -124,7 +128,8 @@ class Mock:
         """What an answer is made of, one event each."""
         if "think" in question:
             yield from ({"reasoning_content": word} for word in _words(REASONING))
-        yield from ({"content": word} for word in _words(ANSWER))
+        answer = SPEED_ANSWER if "fast" in question else ANSWER
+        yield from ({"content": word} for word in _words(answer))
 
 
 def _words(text):

@@ -339,7 +339,7 @@ class WithMock(Checks, unittest.TestCase):
         self.assertIn("predicted 6.4", self.page.text("#speed-note"))
         self.assertRegex(self.page.text("#drive-note"), r"^\d+ % of 2.4 GB/s$")
         self.assertIn("1 queued, 4", self.page.text("#requests-note"))
-        self.assertIn("GPU 532 MiB", self.page.text("#legend"))
+        self.assertIn("532 MiB GPU", self.page.text("#legend"))
         self.assertIn("10540 of 18432", self.page.text("#why"))
         self.assertIn("plan does not fit", self.page.text("#models .error"))
         first = self.page.text("#drive")

@@ -4,9 +4,11 @@ import { formatBytes } from "/dashboard/format.js";
 // home on the drive, so that they are drawn as a part of it.
 const kTiers = [
   { name: "gpu", label: "GPU", bytes: (layer) => layer.gpu_bytes },
-  { name: "pinned", label: "RAM, stays", bytes: (layer) => layer.pinned_bytes },
-  { name: "cached", label: "RAM, cache slots", bytes: (layer) => Math.min(layer.cached_bytes, layer.drive_bytes) },
-  { name: "drive", label: "drive only", bytes: (layer) => Math.max(0, layer.drive_bytes - layer.cached_bytes) },
+  { name: "pinned", label: "pinned in RAM", bytes: (layer) => layer.pinned_bytes },
+  { name: "cached", label: "slots in RAM",
+    bytes: (layer) => Math.min(layer.cached_bytes, layer.drive_bytes) },
+  { name: "drive", label: "drive only",
+    bytes: (layer) => Math.max(0, layer.drive_bytes - layer.cached_bytes) },
 ];
 
 const place = document.getElementById("layers");
@@ -22,7 +24,7 @@ let pointed = null;  // index of the layer under the pointer
 
 function describe(layer) {
   const parts = kTiers.filter((tier) => tier.bytes(layer) > 0)
-    .map((tier) => `${tier.label} ${formatBytes(tier.bytes(layer))}`);
+    .map((tier) => `${formatBytes(tier.bytes(layer))} ${tier.label}`);
   return `${nameOf(layer)}: ${parts.join(", ") || "nothing"}`;
 }
 
@@ -104,7 +106,7 @@ export function showLayers(state) {
   for (const tier of kTiers) {
     const bytes = layers.reduce((sum, layer) => sum + tier.bytes(layer), 0);
     document.getElementById(`legend-${tier.name}`).textContent =
-      layers.length > 0 ? `${tier.label} ${formatBytes(bytes)}` : tier.label;
+      layers.length > 0 ? `${formatBytes(bytes)} ${tier.label}` : tier.label;
   }
   total.textContent = state ? `${formatBytes(state.weight_bytes)} of weights` : "";
   showDetail();

@@ -49,7 +49,7 @@ function showHits(state, rates) {
   set("hits-unit", share === null ? "" : "%");
   setMeter("hits-meter", share);
   set("hits-note", experts ? (overall === null ? `${formatCount(experts.slots)} slots`
-    : `${percentOf(overall)} since it was loaded`) : state ? "no experts" : "");
+    : `${percentOf(overall)} since loading`) : state ? "no experts" : "");
 }
 
 function showMemory(status, state) {
@@ -59,7 +59,7 @@ function showMemory(status, state) {
   setMeter("memory-meter", held === null || budget === 0 ? null : held / budget);
   const given = state?.elastic?.given_back_bytes ?? 0;
   set("memory-note", state ? (given > 0 ? `${formatBytes(given)} given back to the system`
-    : `resident, budget ${formatBytes(budget)}`)
+    : `resident, of ${formatBytes(budget)}`)
     : `${formatBytes(status.leased_bytes)} of ${formatBytes(status.budget_bytes)} lent`);
 }
 

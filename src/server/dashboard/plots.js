@@ -65,7 +65,7 @@ class Plot {
       axes: [
         { ...axes, grid: { show: false }, ticks: { show: false }, size: 24, gap: 2,
           splits: () => [-120, -90, -60, -30, 0], values: (plot, at) => at.map(timeLabel) },
-        { ...axes, grid, ticks: { show: false }, size: axisPixels, gap: 8, space: 34,
+        { ...axes, grid, ticks: { show: false }, size: axisPixels, gap: 8, space: 26,
           values: (plot, at) => at.map(axis) },
       ],
       series: [
