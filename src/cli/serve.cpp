@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <utility>
@@ -14,12 +15,14 @@
 #include "cli/interrupt.h"
 #include "cli/option_words.h"
 #include "cli/run_options.h"
+#include "cli/store/environment.h"
+#include "cli/store/model_argument.h"
 #include "cli/terminal.h"
 #include "machine/memory.h"
 #include "server/model_process.h"
 #include "server/seconds.h"
 #include "server/serve.h"
-#include "server/served_files.h"
+#include "server/served_models.h"
 
 namespace hypura::cli {
 namespace {
@@ -84,7 +87,7 @@ RunCommand serve_command(Words& words) {
           .own = {"--host", "--port", "--alias", "-a", "--parallel", "-np", "--api-key",
                   "--api-key-file", "--mmproj"},
           .word = "[MODEL...]",
-          .word_help = "GGUF files",
+          .word_help = "GGUF files, or names that hypura list shows",
           .word_required = false};
 }
 
@@ -157,6 +160,22 @@ ServeOptions options_of(const Words& words, const RunOptions& run, const OptionW
   return options;
 }
 
+// A MODEL is a file, which has its own name, or the name of a stored one.
+Status add_models(const std::vector<std::string>& typed, const Words& words,
+                  ServedModels& models) {
+  for (const std::string& word : typed) {
+    const bool first = models.added().empty();
+    const Result<std::string> path = model_path(word);
+    if (!path.ok()) return path.status();
+    std::string name = word;
+    if (*path == word) name = std::filesystem::path(word).stem().string();
+    if (first && !words.alias.empty()) name = words.alias;
+    const std::string projector = first ? words.projector : std::string();
+    if (Status status = models.add(name, *path, projector); !status.ok()) return status;
+  }
+  return Status();
+}
+
 }  // namespace
 
 CommandDescription describe_serve() {
@@ -195,14 +214,16 @@ Status serve(const std::vector<std::string>& arguments) {
   const Result<double> seconds = keep_alive(words, !typed.words.empty());
   if (!seconds.ok()) return seconds.status();
   options.broker.keep_alive_seconds = *seconds;
-  const Result<ServedFiles> files = ServedFiles::open(typed.words, words.alias, words.projector);
-  if (!files.ok()) return files.status();
-  if (!typed.words.empty()) options.default_model = files->list().front().name;
+  ServedModels models(user_models());
+  if (Status status = add_models(typed.words, words, models); !status.ok()) return status;
+  options.store = &*models.store();
+  options.pull = user_pull_options();
+  if (!typed.words.empty()) options.default_model = models.added().front().name;
   if (!is_loopback(words.host) && options.rules.api_key.empty()) {
     write_note(fmt::format("warning: everybody who reaches {} may ask; --api-key KEY changes it\n",
                            words.host));
   }
-  return hypura::serve(std::move(options), *files);
+  return hypura::serve(std::move(options), models);
 }
 
 }  // namespace hypura::cli

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "store/stored_model.h"
 
 namespace hypura {
 
@@ -15,6 +16,8 @@ struct CatalogModel {
   std::string projector_path;  // empty: it reads no images
   uint64_t bytes = 0;          // of all shards
   int64_t modified_ns = 0;     // since 1970
+  std::string digest;          // SHA-256 of the file; empty: not known
+  ModelTexts texts = {};       // that Ollama keeps beside it
 };
 
 // Where names of models lead. Called from any thread.

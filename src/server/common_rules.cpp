@@ -19,6 +19,7 @@ using Json = nlohmann::ordered_json;
 
 // Of the address that was asked for, in a log.
 constexpr size_t kPathLogged = 200;
+constexpr uint64_t kBlobMax = uint64_t{1} << 40;
 constexpr std::array kMethods = {"GET", "HEAD", "POST", "DELETE", "OPTIONS"};
 
 Protocol protocol_of(std::string_view path) {
@@ -76,6 +77,23 @@ bool refuse(const HttpRules& rules, const httplib::Request& request, httplib::Re
   return true;
 }
 
+// True: it has been answered. A body that comes in pieces could be of any size.
+bool is_too_large(const httplib::Request& request, uint64_t body_max,
+                  httplib::Response& response) {
+  if (request.path.starts_with("/api/blobs/")) return false;
+  const Protocol protocol = protocol_of(request.path);
+  if (request.has_header("Transfer-Encoding")) {
+    answer_error(response, protocol, 411, "the body's length is required");
+    return true;
+  }
+  const uint64_t bytes = request.get_header_value_u64("Content-Length");
+  if (bytes <= body_max) return false;
+  answer_error(response, protocol, 413,
+               fmt::format("the body has {} bytes, and {} are taken: --max-body changes it", bytes,
+                           body_max));
+  return true;
+}
+
 void explain(const httplib::Request& request, httplib::Response& response) {
   const int code = response.status;
   std::string message;
@@ -84,7 +102,6 @@ void explain(const httplib::Request& request, httplib::Response& response) {
       message = fmt::format("{} {}: no such route", request.method,
                             request.path.substr(0, kPathLogged));
       break;
-    case 413: message = "the body is too large"; break;
     case 414: message = "the address is too long"; break;
     default: message = httplib::status_message(code);
   }
@@ -121,10 +138,12 @@ std::string log_line(const httplib::Request& request, const httplib::Response& r
 
 }  // namespace
 
-void add_common_rules(httplib::Server& server, Service& service,
+void add_common_rules(httplib::Server& server, Service& service, uint64_t body_max,
                       std::function<void(const std::string& line)> log, bool log_json) {
-  server.set_pre_routing_handler([&service](const httplib::Request& request,
-                                            httplib::Response& response) {
+  // Blobs are models: they are written as they come.
+  server.set_payload_max_length(kBlobMax);
+  server.set_pre_routing_handler([&service, body_max](const httplib::Request& request,
+                                                      httplib::Response& response) {
     using enum httplib::Server::HandlerResponse;
     if (refuse(service.rules, request, response)) return Handled;
     allow_origin(service.rules, request, response);
@@ -133,6 +152,7 @@ void add_common_rules(httplib::Server& server, Service& service,
                    fmt::format("{} is not asked here", request.method));
       return Handled;
     }
+    if (is_too_large(request, body_max, response)) return Handled;
     if (request.method != "OPTIONS") return Unhandled;
     response.status = 204;
     return Handled;

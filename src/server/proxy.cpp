@@ -146,6 +146,14 @@ void answer_by_model(Broker& broker, ModelCall call, const httplib::Request& req
   Refusal refusal;
   transfer->place = broker.take_place(call.model, call.wish, transfer->is_gone, refusal);
   if (transfer->place == nullptr) return answer_refusal(response, call.protocol, refusal);
+  if (call.prepare) {
+    const AskModel ask_model = [&](Exchange::Request asked) {
+      return ask(transfer->place->socket_path(), std::move(asked), transfer->is_gone);
+    };
+    if (Status status = call.prepare(ask_model, call.request); !status.ok()) {
+      return answer_error(response, call.protocol, 500, one_line(status));
+    }
+  }
   if (call.translate) transfer->translator = call.translate(transfer->place->load_seconds());
   transfer->exchange =
       std::make_unique<Exchange>(transfer->place->socket_path(), std::move(call.request));

@@ -16,15 +16,19 @@ struct Response;
 
 namespace hypura {
 
+using AskModel = std::function<WholeAnswer(Exchange::Request)>;
+
 // What is asked of a model's process for one request of a client.
 struct ModelCall {
   std::string model;
   Wish wish;
   Exchange::Request request;
   Protocol protocol = Protocol::openai;
+  // Makes `request` of answers of the process, once it is loaded. May be empty. Errors: failed.
+  std::function<Status(const AskModel& ask, Exchange::Request& request)> prepare = {};
   // Of the answer into another protocol; nullptr: it is passed on as it comes. Made once the model
   // is loaded, by the seconds that this request waited for that.
-  std::function<std::unique_ptr<AnswerTranslator>(double load_seconds)> translate;
+  std::function<std::unique_ptr<AnswerTranslator>(double load_seconds)> translate = {};
   // Nothing is sent before the answer is complete, though the process streams it.
   bool whole = false;
 };

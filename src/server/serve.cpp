@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "cpp-httplib/httplib.h"
 #include "server/http/door.h"
+#include "server/ollama/routes.h"
 #include "server/service.h"
 
 namespace hypura {
@@ -73,15 +74,18 @@ Status serve(ServeOptions options, const Catalog& catalog) {
   Broker broker(std::move(options.broker), catalog);
   Service service{.broker = broker,
                   .catalog = catalog,
+                  .store = options.store,
+                  .pull = options.pull,
                   .rules = options.rules,
                   .version = options.version,
                   .default_model = options.default_model,
                   .started_seconds = now_seconds()};
   Door door({.host = options.rules.host, .port = options.port, .requests_max = requests_max});
   httplib::Server& routes = door.routes();
-  routes.set_payload_max_length(options.body_max);
-  add_common_rules(routes, service, options.log, options.log_json);
+  add_common_rules(routes, service, options.body_max, options.log, options.log_json);
+  add_dashboard_routes(routes);
   add_model_routes(routes, service);
+  ollama::add_routes(routes, service);
   add_status_routes(routes, service);
   if (Status status = door.open(); !status.ok()) return status;
   if (!options.default_model.empty()) {

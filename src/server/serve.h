@@ -9,6 +9,8 @@
 #include "server/broker.h"
 #include "server/catalog.h"
 #include "server/http/rules.h"
+#include "store/model_store.h"
+#include "store/pull.h"
 
 namespace hypura {
 
@@ -19,6 +21,8 @@ struct ServeOptions {
   uint64_t body_max = uint64_t{64} << 20;  // beyond: 413
   std::string default_model;               // loaded at once; empty: none
   std::string version;
+  const ModelStore* store = nullptr;       // that clients may pull into; outlives the server
+  PullOptions pull;
   double drain_seconds = 30;  // for requests under way, once it is told to stop
   bool log_json = false;
   std::function<void(const std::string& line)> log;  // a line for each request

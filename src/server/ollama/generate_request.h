@@ -1,13 +1,13 @@
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
-#include "server/exchange.h"
 #include "server/model_facts.h"
+#include "nlohmann/json.hpp"
 #include "server/ollama/request_options.h"
+#include "server/proxy.h"
 
 namespace hypura::ollama {
 
@@ -34,7 +34,6 @@ Result<GeneratePlan> plan_generate(const Json& body, const ModelFacts& model);
 
 // Makes the prompt of a plan that tells its context, asking the model's process for its template and
 // tokens. Returns the prompt's tokens. Errors: failed, as the process words it.
-using AskModel = std::function<WholeAnswer(Exchange::Request)>;
 Result<std::vector<int>> make_prompt(GeneratePlan& plan, const AskModel& ask);
 
 }  // namespace hypura::ollama
