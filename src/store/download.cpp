@@ -27,7 +27,7 @@ class Download {
   Download(const DownloadFile& what, const HttpSettings& settings, const PullCallback& tell,
            PartialFile file)
       : what_(what), settings_(settings), tell_(tell), file_(std::move(file)) {
-    expected_ = what.sha256;
+    expected_ = what.sha256.empty() ? file_.origin().sha256 : what.sha256;
     total_ = what.bytes != 0 ? what.bytes : file_.origin().bytes;
   }
 
@@ -187,13 +187,16 @@ class Download {
       return refuse(fmt::format("it has {} bytes, {} were announced", total, what_.bytes));
     }
     if (what_.bytes == 0) total_ = total;
-    if (what_.sha256.empty() && !head.sha256.empty()) expected_ = head.sha256;
+    if (what_.sha256.empty() && (!part || !head.sha256.empty())) expected_ = head.sha256;
     const std::string folder = std::filesystem::path(what_.path).parent_path().string();
     if (Status status = check_room(folder, saturating_subtract(total_, file_.bytes()));
         !status.ok()) {
       return status;
     }
-    return file_.set_origin({.url = what_.url, .version = head.version, .bytes = total_});
+    return file_.set_origin({.url = what_.url,
+                             .version = head.version,
+                             .sha256 = expected_,
+                             .bytes = total_});
   }
 
   Status not_gguf() const {

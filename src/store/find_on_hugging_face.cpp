@@ -74,7 +74,8 @@ std::vector<Candidate> candidates_among(const Files& files) {
     const std::optional<ShardName> shard = parse_shard_name(path);
     if (is_projector(file_name(path)) || (shard && shard->number != 1)) continue;
     Candidate candidate;
-    candidate.stem = file_name(shard ? shard->prefix : path.substr(0, path.size() - kSuffix.size()));
+    candidate.stem =
+        file_name(shard ? shard->prefix : path.substr(0, path.size() - kSuffix.size()));
     candidate.tag = quantization_of_stem(candidate.stem);
     bool complete = true;
     for (const std::string& one : shards_of(path)) {
@@ -128,7 +129,8 @@ Result<RemoteModel> find_on_hugging_face(const std::string& base, const std::str
   if (!text.ok()) return text.status();
   const Json list = Json::parse(*text, nullptr, false);
   if (!list.is_array()) {
-    return Status(StatusCode::failed, fmt::format("the list of {}'s files makes no sense", repository))
+    return Status(StatusCode::failed,
+                  fmt::format("the list of {}'s files makes no sense", repository))
         .because("it begins with " + printable(text->substr(0, 40)));
   }
   const Files files = parse_list(list, fmt::format("{}/{}/resolve/main/", base, repository));

@@ -211,8 +211,8 @@ Result<HttpOutcome> http_get(const HttpRequest& request, const HttpSettings& set
 }
 
 Status refuse_answer(const HttpRequest& request, const HttpSettings& settings, long status) {
-  Status refused = Status(StatusCode::failed, fmt::format("cannot fetch {}", printable(request.url)))
-                       .because(fmt::format("the server answers {}", status));
+  Status refused(StatusCode::failed, fmt::format("cannot fetch {}", printable(request.url)));
+  refused.because(fmt::format("the server answers {}", status));
   const bool secret = status == 401 || status == 403;
   if (!secret || !is_origin(request.url, settings.token_origin)) return refused;
   return std::move(refused).suggest("HF_TOKEN=..., for models that ask for consent");

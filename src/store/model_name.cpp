@@ -69,7 +69,8 @@ std::string lower_case(std::string_view text) {
 Status check_name(std::string_view name) {
   if (name.empty()) return refuse(name, "it is empty");
   if (name.size() > kNameBytesMax) {
-    return refuse(name, fmt::format("it has {} bytes, the most are {}", name.size(), kNameBytesMax));
+    return refuse(name,
+                  fmt::format("it has {} bytes, the most are {}", name.size(), kNameBytesMax));
   }
   for (const char c : name) {
     const auto byte = static_cast<unsigned char>(c);

@@ -9,11 +9,11 @@
 namespace hypura {
 
 // Names of models as Ollama writes them: [HOST/][OWNER/]MODEL[:TAG], where a missing tag means
-// "latest". Compared without case. In our models folder an owner is a subfolder and a colon is "--":
-// "org/repo:Q4_K_M" lies in org/repo--Q4_K_M.gguf.
+// "latest". Compared without case. In our models folder an owner is a subfolder and a colon is
+// "--": "org/repo:Q4_K_M" lies in org/repo--Q4_K_M.gguf.
 
-// Whether somebody may mean a model by it. Errors: invalid_argument for what no name contains: "..",
-// an absolute path, backslashes, control characters, empty parts, more than 255 bytes.
+// Whether somebody may mean a model by it. Errors: invalid_argument for what no name contains:
+// "..", an absolute path, backslashes, control characters, empty parts, more than 255 bytes.
 Status check_name(std::string_view name);
 
 // What two names that mean the same model have in common.

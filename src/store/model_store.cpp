@@ -72,7 +72,9 @@ Status not_found(const std::string& name, const std::vector<StoredModel>& models
   std::vector<std::string> names;
   for (const StoredModel& model : models) names.push_back(model.name);
   const std::string meant = closest(name, names);
-  if (meant.empty()) return std::move(status).suggest("hypura list shows what is here; hypura pull NAME fetches one");
+  if (meant.empty()) {
+    return std::move(status).suggest("hypura list shows what is here, hypura pull NAME fetches it");
+  }
   return std::move(status).suggest(fmt::format("did you mean {}? hypura list shows all", meant));
 }
 
@@ -186,7 +188,7 @@ Status ModelStore::remove(const std::string& name) const {
                               ollama ? "Ollama" : "Hugging Face's cache"))
         .because(fmt::format("its file is {}", model->path))
         .suggest(ollama ? fmt::format("ollama rm {}", model->name)
-                        : "hf cache delete, or its folder");
+                        : "Hugging Face's own hf cache");
   }
   const OwnFiles own = own_files_of(model->path);
   // The first shard first: without it nothing is a model any more.

@@ -37,8 +37,8 @@ class ModelStore {
   // name is taken; failed with errno.
   Result<StoredModel> copy(const std::string& from, const std::string& to) const;
 
-  // Removes a model of our own folder, or what was downloaded of one. Errors: as find(); invalid_argument for models of other
-  // programs; failed with errno.
+  // Removes a model of our own folder, or what was downloaded of one. Errors: as find();
+  // invalid_argument for models of other programs; failed with errno.
   Status remove(const std::string& name) const;
 
  private:

@@ -51,7 +51,8 @@ class ModelStoreTest : public testing::Test {
   void add_hugging_face(const std::string& repository, const std::string& revision,
                         const std::string& file, std::string_view bytes) {
     const std::string base = "hub/models--" + repository;
-    const std::string target = write(base + "/blobs/" + revision + fs::path(file).filename().string(), bytes);
+    const std::string blob = revision + fs::path(file).filename().string();
+    const std::string target = write(base + "/blobs/" + blob, bytes);
     const fs::path link = folder_.path(base + "/snapshots/" + revision + "/" + file);
     fs::create_directories(link.parent_path());
     fs::create_symlink(target, link);
@@ -264,7 +265,7 @@ TEST_F(ModelStoreTest, CopiesShareTheFile) {
   EXPECT_FALSE(fs::exists(folder_.path("models/a.mmproj.gguf")));
   ASSERT_TRUE(store_.remove("org/b:8b").ok());
   EXPECT_EQ(names(), Names());
-  EXPECT_TRUE(fs::is_empty(folder_.path("models"))) << "the owner's folder went with its last model";
+  EXPECT_TRUE(fs::is_empty(folder_.path("models"))) << "the owner's folder went, too";
 }
 
 TEST_F(ModelStoreTest, ModelsOfOthersAreLinkedAndNotRemoved) {

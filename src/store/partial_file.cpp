@@ -32,12 +32,13 @@ PartialFile::Origin read_origin(const std::string& path) {
   const auto is_text = [&object](const char* key) {
     return object.contains(key) && object[key].is_string();
   };
-  if (!object.is_object() || !is_text("url") || !is_text("version") || !object.contains("bytes") ||
-      !object["bytes"].is_number_unsigned()) {
+  if (!object.is_object() || !is_text("url") || !is_text("version") || !is_text("sha256") ||
+      !object.contains("bytes") || !object["bytes"].is_number_unsigned()) {
     return {};
   }
   return {.url = object["url"].get<std::string>(),
           .version = object["version"].get<std::string>(),
+          .sha256 = object["sha256"].get<std::string>(),
           .bytes = object["bytes"].get<uint64_t>()};
 }
 
@@ -106,7 +107,10 @@ Status PartialFile::hash_content(const std::atomic<bool>* stop) {
 
 Status PartialFile::set_origin(const Origin& origin) {
   origin_ = origin;
-  const Json object = {{"url", origin.url}, {"version", origin.version}, {"bytes", origin.bytes}};
+  const Json object = {{"url", origin.url},
+                       {"version", origin.version},
+                       {"sha256", origin.sha256},
+                       {"bytes", origin.bytes}};
   const std::string text = object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   if (const std::error_code error = replace_file(state(), text)) {
     return Status(StatusCode::failed, fmt::format("cannot write {}: {}", state(), error.message()));

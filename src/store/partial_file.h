@@ -19,6 +19,7 @@ class PartialFile {
   struct Origin {
     std::string url;
     std::string version;  // as the server calls it: an ETag or a date
+    std::string sha256;   // that it must have
     uint64_t bytes = 0;   // of the whole
   };
 

@@ -50,9 +50,10 @@ TEST_F(PartialFileTest, ALaterProcessGoesOn) {
 
 TEST_F(PartialFileTest, PartsOfSomethingElseAreForgotten) {
   for (const std::string& state :
-       {std::string(R"({"url": "http://x/b", "version": "1", "bytes": 6})"), std::string("[]"),
-        std::string(R"({"url": "http://x/a", "version": "1", "bytes": 2})"), std::string(),
-        std::string(R"({"url": 7, "version": "1", "bytes": 6})")}) {
+       {std::string(R"({"url": "http://x/b", "version": "1", "sha256": "", "bytes": 6})"),
+        std::string(R"({"url": "http://x/a", "version": "1", "sha256": "", "bytes": 2})"),
+        std::string("[]"), std::string(),
+        std::string(R"({"url": 7, "version": "1", "sha256": "", "bytes": 6})")}) {
     fs::create_directories(folder_.path("below"));
     folder_.write("below/a.gguf.partial", "abc");
     folder_.write("below/a.gguf.partial.json", state);

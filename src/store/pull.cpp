@@ -142,10 +142,16 @@ Result<StoredModel> pull(const ModelStore& store, const std::string& what,
                   fmt::format("{} is no SHA-256", printable(options.sha256)))
         .suggest("64 hexadecimal digits, in lower case");
   }
-  if (what.starts_with(kFile)) return pull_local(store, what.substr(kFile.size()), options);
+  const bool file_url = what.starts_with(kFile);
   const bool address = what.starts_with("http://") || what.starts_with("https://");
-  if (!address && is_path(what)) return pull_local(store, what, options);
-  return pull_remote(store, what, options);
+  const bool local = file_url || (!address && is_path(what));
+  if (options.names_only && (local || address)) {
+    return Status(StatusCode::invalid_argument,
+                  fmt::format("{} cannot be pulled by a request", printable(what)))
+        .suggest("a name like llama3.2:3b or hf.co/org/repo:Q4_K_M; or hypura pull");
+  }
+  if (!local) return pull_remote(store, what, options);
+  return pull_local(store, file_url ? what.substr(kFile.size()) : what, options);
 }
 
 }  // namespace hypura

@@ -14,6 +14,8 @@ struct PullOptions {
   std::string sha256;  // that the file must have; empty: what its server says
   std::string hugging_face = "https://huggingface.co";  // servers, without a slash at the end
   std::string ollama = "https://registry.ollama.ai";
+  // Somebody else asks: no files of this machine, and no servers but these two.
+  bool names_only = false;
   HttpSettings http;  // its token is told to hugging_face alone
   PullCallback tell;  // may be empty
 };

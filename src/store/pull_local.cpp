@@ -41,7 +41,9 @@ Result<std::string> hash_of(const std::string& path, const PullOptions& options)
   Sha256 hash;
   std::string piece(kPieceBytes, '\0');
   for (uint64_t at = 0; at < file->bytes();) {
-    if (options.http.stop != nullptr && options.http.stop->load()) return Status(StatusCode::interrupted, "interrupted");
+    if (options.http.stop != nullptr && options.http.stop->load()) {
+      return Status(StatusCode::interrupted, "interrupted");
+    }
     const size_t bytes = std::min<uint64_t>(piece.size(), file->bytes() - at);
     if (Status status = file->read_at(at, piece.data(), bytes); !status.ok()) return status;
     hash.add(std::string_view(piece.data(), bytes));

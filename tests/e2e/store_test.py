@@ -479,6 +479,13 @@ class Registries(Store):
         self.serve("/cdn/b")
         self.refused("wrong SHA-256", "pull", self.base + "/b.gguf")
         self.assertEqual(self.files(), [])
+        # Also by who finds all of it there already.
+        partial = self.models / "b.gguf.partial"
+        partial.write_bytes(TINY)
+        state = {"url": self.base + "/b.gguf", "version": '"1"', "sha256": "0" * 64, "bytes": len(TINY)}
+        (self.models / "b.gguf.partial.json").write_text(json.dumps(state))
+        self.refused("wrong SHA-256", "pull", self.base + "/b.gguf")
+        self.assertEqual(self.files(), [])
 
     def test_the_token_goes_to_hugging_face_alone(self):
         self.hugging_face("org/a", {"a-Q4_0.gguf": TINY})

@@ -19,6 +19,9 @@ PROMPT = "Once upon a time"
 _CACHE = tempfile.TemporaryDirectory(prefix="hypura-e2e-cache-")
 atexit.register(_CACHE.cleanup)
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
+# Nor does one find this user's models.
+for _name in ("HYPURA_MODELS", "OLLAMA_MODELS", "HF_HUB_CACHE"):
+    os.environ[_name] = os.path.join(_CACHE.name, _name.lower())
 
 HANG_SECONDS = 240  # a busy machine is slow, not hung
 
