@@ -7,7 +7,8 @@ namespace hypura::cli {
 namespace {
 
 // Works in bash 3.2, which is macOS's.
-constexpr const char* kStart = R"(# Completes hypura in bash. From ~/.bashrc: source <(hypura completion bash)
+constexpr const char* kStart =
+    R"(# Completes hypura in bash. In ~/.bashrc: source <(hypura completion bash)
 _hypura() {
   local IFS=$' \t\n'
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' paths=''
@@ -58,10 +59,11 @@ std::string branch(const CommandDescription& command, const std::vector<std::str
     text += fmt::format("          {}) {};;\n", fmt::join(option.names, "|"),
                         assignments(typed_value(option.value)));
   }
+  const std::string words = assignments(typed_words(command, names));
   text += fmt::format("          *)\n            if [[ $cur == -* ]]; then\n"
-                      "              words='{}'\n            else\n              : {}\n"
+                      "              words='{}'\n            else\n              {}\n"
                       "            fi ;;\n        esac ;;\n",
-                      fmt::join(all, " "), assignments(typed_words(command, names)));
+                      fmt::join(all, " "), words.empty() ? ":" : words);
   return text;
 }
 

@@ -6,7 +6,8 @@
 namespace hypura::cli {
 namespace {
 
-constexpr const char* kStart = R"(# Completes hypura in fish. In ~/.config/fish/completions/hypura.fish
+constexpr const char* kStart =
+    R"(# Completes hypura in fish. In ~/.config/fish/completions/hypura.fish
 function __hypura_is
   set -l typed (commandline -poc)
   test (count $typed) -gt 1; and test $typed[2] = $argv[1]
@@ -15,7 +16,7 @@ complete -c hypura -f
 )";
 constexpr const char* kFirst = "complete -c hypura -n 'test (count (commandline -poc)) -eq 1'";
 
-std::string quoted(const std::string& text) {
+std::string in_quotes(const std::string& text) {
   std::string result = "'";
   for (const char c : text) {
     if (c == '\'' || c == '\\') result += '\\';
@@ -29,8 +30,8 @@ std::string offers(const TypedValue& value) {
   std::string list = fmt::format("{}", fmt::join(value.words, " "));
   if (value.paths == TypedValue::Paths::folders) list += " (__fish_complete_directories)";
   if (value.paths == TypedValue::Paths::models) list += " (__fish_complete_suffix .gguf)";
-  std::string text = value.paths == TypedValue::Paths::files ? " -F" : "";
-  if (!list.empty()) text += " -a " + quoted(list);
+  std::string text = value.paths == TypedValue::Paths::files ? " -F" : " -f";
+  if (!list.empty()) text += " -a " + in_quotes(list);
   return text;
 }
 
@@ -49,7 +50,7 @@ std::string lines(const CommandDescription& command, const std::vector<std::stri
     text += start;
     for (const std::string& name : option.names) text += name_switch(name);
     if (!option.value.empty()) text += " -r" + offers(typed_value(option.value));
-    text += " -d " + quoted(in_short(option.help)) + "\n";
+    text += " -d " + in_quotes(in_short(option.help)) + "\n";
   }
   return text;
 }
@@ -60,7 +61,8 @@ std::string fish_script(const std::vector<CommandDescription>& commands) {
   const std::vector<std::string> names = names_of(commands);
   std::string text = kStart;
   for (const CommandDescription& command : commands) {
-    text += fmt::format("{} -a {} -d {}\n", kFirst, command.name, quoted(in_short(command.text)));
+    const std::string what = in_quotes(in_short(command.text));
+    text += fmt::format("{} -a {} -d {}\n", kFirst, command.name, what);
   }
   text += fmt::format("{} -a help\n{} -s h -l help\n{} -l version\n", kFirst, kFirst, kFirst);
   for (const CommandDescription& command : commands) text += lines(command, names);
