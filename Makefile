@@ -9,7 +9,7 @@ export JOBS HYPURA_CACHE HYPURA_LLAMA_DIR HYPURA_UPLOT_DIR HYPURA_CUDA_ARCHITECT
 release := release$(patsubst %,-%,$(filter-out none,$(GPU)))
 
 .DEFAULT_GOAL := build
-.PHONY: build plugin demo test cross soak bench bench-headline bench-matrix bench-prediction bench-sweep bench-gpu models fuzz clean help
+.PHONY: build plugin man demo test cross soak bench bench-headline bench-matrix bench-prediction bench-sweep bench-gpu models fuzz clean help
 
 build:    ## build/hypura, for the CPU or with GPU=cuda or GPU=vulkan
 	@tools/bootstrap.sh build $(GPU)
@@ -55,6 +55,9 @@ bench-sweep: build    ## the chosen plans against other ones, in real runs (writ
 
 bench-gpu:    ## hypura with a GPU (GPU=cuda unless named) against llama.cpp with the same (root; up to 44 GB in build/models)
 	@GPU=$(patsubst none,cuda,$(GPU)) bench/gpu.sh
+
+man: build    ## the manual pages: build/man/hypura.1, hypura-run.1 and so on
+	@build/hypura man --dir build/man
 
 models:    ## fetch SmolLM2-135M-Instruct into the cache
 	@tools/fetch_smollm2.sh

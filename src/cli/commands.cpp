@@ -8,8 +8,10 @@
 #include "cli/batch.h"
 #include "cli/bench/bench.h"
 #include "cli/bench/options.h"
+#include "cli/completion/completion.h"
 #include "cli/doctor.h"
 #include "cli/inspect.h"
+#include "cli/man.h"
 #include "cli/plan/plan.h"
 #include "cli/profile.h"
 #include "cli/ps.h"
@@ -50,6 +52,8 @@ constexpr std::array kCommands = std::to_array<Command>({
     {"doctor", "[MODEL] [--json]", doctor, describe_doctor},
     {"bench", "MODEL [--ram-budget SIZE|NN%|auto|min] [--samples N] [-o md|json|csv]", bench,
      describe_bench},
+    {"completion", "bash|zsh|fish", completion, describe_completion},
+    {"man", "[COMMAND] [--dir DIR]", man, describe_man},
 });
 
 // Breaks between words, but not within brackets.

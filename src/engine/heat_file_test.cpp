@@ -1,6 +1,7 @@
 #include "engine/heat_file.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -13,13 +14,18 @@ namespace {
 
 class HeatFile : public testing::Test {
  protected:
-  HeatFile() { std::filesystem::create_directories(folder_); }
+  // A folder each: tests of this file run beside each other.
+  HeatFile() {
+    std::string folder = testing::TempDir() + "hypura-heat-XXXXXX";
+    folder_ = ::mkdtemp(folder.data());
+    path_ = statistics_path(folder_, index_, "heat");
+  }
   ~HeatFile() override { std::filesystem::remove_all(folder_); }
   void write(const char* text) const { std::ofstream(path_) << text; }
 
-  const std::string folder_ = testing::TempDir() + "hypura-heat";
   const ModelIndex index_;
-  const std::string path_ = statistics_path(folder_, index_, "heat");
+  std::string folder_;
+  std::string path_;
 };
 
 TEST_F(HeatFile, ReturnsWhatWasWritten) {

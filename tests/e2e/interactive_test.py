@@ -1,5 +1,6 @@
 """`run -i` without a terminal: lines in, answers out; /quit and the end of input end it."""
 
+import re
 import signal
 import subprocess
 import time
@@ -39,9 +40,9 @@ class Interactive(support.TestCase):
 
     def test_a_full_context_is_said(self):
         line = b"Once upon a time and so on\n"
-        outcome = support.hypura(*RUN, "--ctx", 256, stdin=line * 40)
+        outcome = support.hypura(*RUN, "--ctx", 256, stdin=b"/set verbose on\n" + line * 40)
         self.assertEqual(outcome.returncode, support.DONE, str(outcome))
-        self.assertEqual(len(outcome.stdout.splitlines()), 40)
+        self.assertEqual(len(re.findall(r"^\d+ tokens at ", outcome.stderr, re.MULTILINE)), 40)
         self.assertRegex(outcome.stderr, r"context of 256 tokens is full: the oldest \d+ turns")
 
     def test_a_message_that_the_context_cannot_hold(self):

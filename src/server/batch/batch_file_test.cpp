@@ -1,6 +1,7 @@
 #include "server/batch/batch_file.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,9 +12,11 @@ namespace {
 
 class BatchFile : public testing::Test {
  protected:
-  void SetUp() override {
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
+  // A folder each: tests of this file run beside each other.
+  BatchFile() {
+    std::string folder = testing::TempDir() + "hypura-batch-file-XXXXXX";
+    folder_ = ::mkdtemp(folder.data());
+    path_ = folder_ + "/x.jsonl";
   }
   ~BatchFile() override { std::filesystem::remove_all(folder_); }
 
@@ -26,8 +29,8 @@ class BatchFile : public testing::Test {
     return {std::istreambuf_iterator<char>(file), {}};
   }
 
-  const std::string folder_ = testing::TempDir() + "hypura-batch-file";
-  const std::string path_ = folder_ + "/x.jsonl";
+  std::string folder_;
+  std::string path_;
 };
 
 const std::string kChat =
