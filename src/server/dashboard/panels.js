@@ -65,7 +65,8 @@ function showMemory(status, state) {
 
 function showRequests(model) {
   set("active", model ? String(model.active) : kDash);
-  set("requests-note", model ? `${model.queued} queued, ${formatCount(model.requests)} served` : "");
+  set("requests-note",
+    model ? `${model.queued} queued, ${formatCount(model.requests)} served` : "");
 }
 
 function showStall(state, rates) {
