@@ -59,7 +59,7 @@ function showMemory(status, state) {
   setMeter("memory-meter", held === null || budget === 0 ? null : held / budget);
   const given = state?.elastic?.given_back_bytes ?? 0;
   set("memory-note", state ? (given > 0 ? `${formatBytes(given)} given back to the system`
-    : `resident, of ${formatBytes(budget)}`)
+    : `resident, budget ${formatBytes(budget)}`)
     : `${formatBytes(status.leased_bytes)} of ${formatBytes(status.budget_bytes)} lent`);
 }
 

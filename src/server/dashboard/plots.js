@@ -36,6 +36,7 @@ class Plot {
       [null, ...values, null],
       [level, ...times.map(() => level), level],
     ];
+    this.#place.parentElement.querySelector(".of-limit").hidden = level === null;
     if (this.#plot) this.#plot.setData(this.#data);
     else this.#draw();
   }
