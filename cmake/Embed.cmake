@@ -1,4 +1,4 @@
-# cmake -DOUT=FILE.cpp -P Embed.cmake -- PATH=FILE...: writes the C++ of server/dashboard.h's assets,
+# cmake -DOUT=FILE.cpp -P Embed.cmake -- PATH=FILE...: writes the C++ of server/dashboard.h's assets:
 # FILE's bytes under PATH. The same files give the same text.
 set(types
   html "text/html\; charset=utf-8" css "text/css\; charset=utf-8" js "text/javascript\; charset=utf-8"

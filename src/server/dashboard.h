@@ -5,8 +5,7 @@
 
 namespace hypura {
 
-// A file of the dashboard, whose bytes are part of the program (cmake/Embed.cmake). All of it lives as
-// long as the program.
+// A file of the dashboard, whose bytes are part of the program (cmake/Embed.cmake), and live on.
 struct Asset {
   std::string_view path;  // of its URL: "/" is the page, the rest lies in "/dashboard/"
   std::string_view content_type;

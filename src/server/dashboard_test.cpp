@@ -59,10 +59,11 @@ TEST(Dashboard, WhatIsReferredToIsThereAndAllIsReferredTo) {
 TEST(Dashboard, NothingIsInline) {
   const std::string page(find_dashboard_asset("/")->bytes);
   EXPECT_FALSE(std::regex_search(page, std::regex("<style|\\sstyle=|\\son[a-z]+=|javascript:")));
-  EXPECT_FALSE(std::regex_search(page, std::regex("<script>|<script [^>]*></script>[^\\n]*<script")));
+  EXPECT_FALSE(std::regex_search(page, std::regex("<script[^>]*>[^<]")));
   for (const Asset& asset : dashboard_assets()) {
     if (asset.path.find("uplot") != std::string_view::npos) continue;
-    for (const char* never : {"innerHTML", "insertAdjacentHTML", "document.write", "eval(", "url("}) {
+    for (const char* never :
+         {"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "url("}) {
       EXPECT_EQ(asset.bytes.find(never), std::string_view::npos) << asset.path << " has " << never;
     }
     EXPECT_EQ(matches(asset.bytes, "(https?://(?!www.w3.org/2000/svg)[^\"' ]*)").size(), 0u)

@@ -26,8 +26,8 @@ ANSWER = ("Weights are read from the drive a little before they are needed, and 
           "what the next layer wants is on its way while this one computes.\n\n"
           "What decides the speed is how often an expert is found in memory, and how fast the "
           "drive is when it is not.")
-SPEED_ANSWER = ("About six tokens a second here. Nine of ten experts are found in memory, and the drive "
-                "gives a little more than half of what it can.")
+SPEED_ANSWER = ("About six tokens a second here. Nine of ten experts are found in memory, and the "
+                "drive gives a little more than half of what it can.")
 REASONING = "The question is about models that are larger than memory. I will say it in two steps."
 
 

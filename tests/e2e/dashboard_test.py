@@ -1,4 +1,4 @@
-"""The dashboard in headless Chromium: what is shown, answered, typed, and what happens without a server.
+"""The dashboard in headless Chromium: what is shown, answered and typed, and a server that is gone.
 
 Skipped where Chromium or its driver is missing, unless HYPURA_TEST_ALL=1. Pictures go to the folder
 HYPURA_SCREENSHOTS.
@@ -354,6 +354,38 @@ class WithMock(Checks, unittest.TestCase):
             self.page.wait_text("#why", reason)
             self.assertEqual(self.page.text("#drive"), "–")
         self.page.wait_text("#notice", "plan does not fit")
+
+    def rates(self, script):
+        """What `script` returns; it has `rates`, and add() for a second and its counters."""
+        return self.page.run("return import('/dashboard/rates.js').then(({ Rates }) => {"
+                             "const rates = new Rates();"
+                             "const add = (at, { pid = 1, bytes = 0, uses = 0, hits = 0, tokens = 0,"
+                             "    seconds = 0, live = null }) => rates.add(at, { pid,"
+                             "  reads: { bytes, stall_seconds: 0 }, experts: { uses, hits },"
+                             "  tokens: { generated: tokens, generated_seconds: seconds } }, live);"
+                             + script + "});")
+
+    def test_rates_are_differences(self):
+        self.open()
+        self.assertEqual(self.rates(
+            "add(0, { bytes: 5e9, uses: 100, hits: 100 });"
+            "add(2, { bytes: 7e9, uses: 110, hits: 105 });"
+            "return [rates.drive, rates.hitRate, rates.speed]"), [1e9, 0.5, None])
+        # An answer that is counted at its end is spread over the time it took.
+        self.assertEqual(self.rates(
+            "for (let at = 0; at < 8; ++at) add(at, {});"
+            "add(8, { tokens: 30, seconds: 5 });"
+            "return rates.points.map((point) => point.speed)"), [None] * 3 + [6] * 6)
+        self.assertEqual(self.rates(
+            "add(0, {}); add(1, { live: 4 }); add(2, { tokens: 20, seconds: 2 });"
+            "return rates.points.map((point) => point.speed)"), [10, 4, 10])
+        # A process that was started again counts from nothing.
+        self.assertEqual(self.rates(
+            "add(0, { bytes: 9e9 }); add(1, { pid: 2, bytes: 1e6 });"
+            "const gone = rates.drive; add(2, { pid: 2, bytes: 3e6 }); return [gone, rates.drive]"),
+            [None, 2e6])
+        self.assertEqual(self.rates(
+            "for (let at = 0; at < 500; ++at) add(at, {}); return rates.points.length"), 121)
 
     def test_a_server_that_ends_says_so(self):
         self.server.draining = True

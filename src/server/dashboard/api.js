@@ -58,7 +58,9 @@ export async function* answer(model, messages, signal) {
   const response = await request("/v1/chat/completions", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ model, messages, stream: true, stream_options: { include_usage: true } }),
+    body: JSON.stringify({
+      model, messages, stream: true, stream_options: { include_usage: true },
+    }),
     signal,
   });
   if (!response.ok) throw new Error(await errorText(response));

@@ -105,8 +105,9 @@ export function showLayers(state) {
   columns().forEach((column, i) => drawColumn(column, layers[i], largest));
   for (const tier of kTiers) {
     const bytes = layers.reduce((sum, layer) => sum + tier.bytes(layer), 0);
-    document.getElementById(`legend-${tier.name}`).textContent =
-      layers.length > 0 ? `${formatBytes(bytes)} ${tier.label}` : tier.label;
+    const text = document.getElementById(`legend-${tier.name}`);
+    text.textContent = layers.length > 0 ? `${formatBytes(bytes)} ${tier.label}` : tier.label;
+    text.parentElement.hidden = layers.length > 0 && bytes === 0;
   }
   total.textContent = state ? `${formatBytes(state.weight_bytes)} of weights` : "";
   showDetail();

@@ -55,9 +55,12 @@ function show(status, at) {
 let last = null;  // {status, at} of the last poll that was answered
 
 function noticeOf(status) {
-  if (status.draining) return "The server is about to end: it finishes its answers and takes no new ones.";
-  const failed = status.models.find(({ name, status: life }) => name === select.value && life === "failed");
-  return failed ? `${failed.name} failed: ${failed.error ?? "no reason is known"}` : "";
+  if (status.draining) {
+    return "The server is about to end: it finishes its answers and takes no new ones.";
+  }
+  const model = status.models.find(({ name }) => name === select.value);
+  if (model?.status !== "failed") return "";
+  return `${model.name} failed: ${model.error ?? "no reason is known"}`;
 }
 
 async function poll() {

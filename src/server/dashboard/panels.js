@@ -59,13 +59,14 @@ function showMemory(status, state) {
   setMeter("memory-meter", held === null || budget === 0 ? null : held / budget);
   const given = state?.elastic?.given_back_bytes ?? 0;
   set("memory-note", state ? (given > 0 ? `${formatBytes(given)} given back to the system`
-    : `resident, of ${formatBytes(budget)}`)
+    : `resident, budget ${formatBytes(budget)}`)
     : `${formatBytes(status.leased_bytes)} of ${formatBytes(status.budget_bytes)} lent`);
 }
 
 function showRequests(model) {
   set("active", model ? String(model.active) : kDash);
-  set("requests-note", model ? `${model.queued} queued, ${formatCount(model.requests)} served` : "");
+  set("requests-note",
+    model ? `${model.queued} queued, ${formatCount(model.requests)} served` : "");
 }
 
 function showStall(state, rates) {

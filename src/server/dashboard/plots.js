@@ -36,6 +36,7 @@ class Plot {
       [null, ...values, null],
       [level, ...times.map(() => level), level],
     ];
+    this.#place.parentElement.querySelector(".of-limit").hidden = level === null;
     if (this.#plot) this.#plot.setData(this.#data);
     else this.#draw();
   }
@@ -77,8 +78,8 @@ class Plot {
         setCursor: [(plot) => {
           const value = plot.data[1][plot.cursor.idx ?? -1];
           const at = plot.data[0][plot.cursor.idx ?? -1];
-          this.#output.textContent = value === undefined || value === null || plot.cursor.left < 0
-            ? "" : `${format(value)}, ${Math.round(-at)} s ago`;
+          const known = value !== undefined && value !== null && plot.cursor.left >= 0;
+          this.#output.textContent = known ? `${format(value)}, ${Math.round(-at)} s ago` : "";
         }],
       },
     }, this.#data, this.#place);
@@ -87,7 +88,8 @@ class Plot {
 
 const speedPlot = new Plot({
   place: "speed-plot", output: "speed-at", line: "--speed", floor: 1,
-  format: (value) => `${formatSpeed(value)} tokens/s`, axisPixels: 32, axis: (value) => value === 0 ? "" : String(value),
+  format: (value) => `${formatSpeed(value)} tokens/s`, axisPixels: 32,
+  axis: (value) => value === 0 ? "" : String(value),
 });
 const drivePlot = new Plot({
   place: "drive-plot", output: "drive-at", line: "--drive", floor: 1e6,
