@@ -9,7 +9,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/man_page.h"
-#include "cli/suggestion.h"
+#include "base/suggestion.h"
 #include "cli/terminal.h"
 
 namespace hypura::cli {

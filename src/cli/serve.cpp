@@ -218,6 +218,8 @@ Status serve(const std::vector<std::string>& arguments) {
   if (Status status = add_models(typed.words, words, models); !status.ok()) return status;
   options.store = &*models.store();
   options.pull = user_pull_options();
+  // Who asks from anywhere may have models fetched, but not look around from here.
+  options.pull.names_only = !is_loopback(words.host) && options.rules.api_key.empty();
   if (!typed.words.empty()) options.default_model = models.added().front().name;
   if (!is_loopback(words.host) && options.rules.api_key.empty()) {
     write_note(fmt::format("warning: everybody who reaches {} may ask; --api-key KEY changes it\n",

@@ -70,6 +70,11 @@ std::optional<Exchange::Head> Exchange::head(std::chrono::milliseconds wait) {
   return head_;
 }
 
+bool Exchange::is_broken() {
+  const std::lock_guard lock(mutex_);
+  return ended_ && !head_.has_value();
+}
+
 Exchange::Step Exchange::next(std::string& data, std::chrono::milliseconds wait) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, wait, [this] { return !data_.empty() || ended_; });

@@ -36,8 +36,10 @@ class Exchange {
   ~Exchange();
 
   // Waits up to `wait` for the head of the answer: nullopt if it is not there yet, or never comes
-  // (then next() says failed).
+  // (then it is_broken()).
   std::optional<Head> head(std::chrono::milliseconds wait);
+  // Whether it ended without a head.
+  bool is_broken();
   // Waits up to `wait` for more of the body.
   Step next(std::string& data, std::chrono::milliseconds wait);
 

@@ -53,15 +53,12 @@ std::string failure_event(Protocol protocol, const std::string& message) {
 
 // nullopt: the client has gone, or the process has; `broken` tells these apart.
 std::optional<Exchange::Head> wait_for_head(Transfer& transfer, bool& broken) {
-  std::string data;
   for (;;) {
     std::optional<Exchange::Head> head = transfer.exchange->head(kLookEvery);
     if (head.has_value()) return head;
     if (transfer.is_gone()) return std::nullopt;
-    if (transfer.exchange->next(data, {}) == Exchange::Step::failed) {
-      broken = true;
-      return std::nullopt;
-    }
+    broken = transfer.exchange->is_broken();
+    if (broken) return std::nullopt;
   }
 }
 
@@ -120,7 +117,8 @@ void answer_whole(Transfer& transfer, const Exchange::Head& head, httplib::Respo
   }
   response.status = head.status;
   if (transfer.translator == nullptr || head.status != kOk) return response.set_content(body, head.content_type);
-  const std::string text = transfer.translator->on_data(body) + transfer.translator->on_end();
+  std::string text = transfer.translator->on_data(body);
+  text += transfer.translator->on_end();
   response.status = transfer.translator->http_code();
   response.set_content(text, transfer.translator->content_type());
 }
