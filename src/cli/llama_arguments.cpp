@@ -65,15 +65,27 @@ constexpr std::array kRefusals = std::to_array<Refusal>({
     {"--op-offload", "what a GPU holds follows from --gpu-budget"},
 });
 
-const std::vector<common_arg>& table() {
-  static common_params params;
-  static const common_params_context context =
-      common_params_parser_init(params, kExample, nullptr);
-  return context.options;
-}
-
 bool lists(const std::vector<const char*>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Templates of today need it. llama.cpp's server and chat have it on, too, this example of its not.
+constexpr const char* kJinja = "--jinja";
+
+const std::vector<common_arg>& table() {
+  static common_params params;
+  static const common_params_context context = [] {
+    common_params_context made = common_params_parser_init(params, kExample, nullptr);
+    for (common_arg& option : made.options) {
+      constexpr std::string_view off = "disabled";
+      const size_t at = option.help.find(off);
+      if (lists(option.args, kJinja) && at != std::string::npos) {
+        option.help.replace(at, off.size(), "enabled");
+      }
+    }
+    return made;
+  }();
+  return context.options;
 }
 
 bool is_supported(const common_arg& option) {
@@ -174,7 +186,9 @@ bool asks_for(const std::vector<std::string>& arguments, const std::string& opti
 
 bool parse_llama_arguments(const std::vector<std::string>& arguments, const std::string& model_path,
                            common_params& params) {
-  std::vector<std::string> words = {"hypura", "-m", model_path};
+  // A server may begin without a model; the parser may not.
+  const std::string model = model_path.empty() ? "none" : model_path;
+  std::vector<std::string> words = {"hypura", "-m", model, kJinja};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());

@@ -48,7 +48,7 @@ class Serve(support.TestCase):
                        for event in events[:-1] if json.loads(event)["choices"])
         self.assertEqual(text, choice["message"]["content"])
 
-        schema = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 8}},
+        schema = {"type": "object", "properties": {"name": {"enum": ["Arthur", "Henry"]}},
                   "required": ["name"], "additionalProperties": False}
         status, answer = server.post("/v1/chat/completions", {
             **chat, "max_tokens": 60, "response_format": {

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -13,10 +14,11 @@ import support
 class Server:
     """`hypura serve *words` on a port of its own. Ends with the test."""
 
-    def __init__(self, test, *words, ready=True):
+    def __init__(self, test, *words, ready=True, environment=None):
         self.process = subprocess.Popen(
             support.command("serve", "--port", 0, *words), stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=dict(os.environ, **(environment or {})))
         test.addCleanup(self.close)
         self.lines = []
         self._ready = threading.Event()

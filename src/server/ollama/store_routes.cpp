@@ -17,6 +17,7 @@
 #include "server/ollama/routes.h"
 #include "server/proxy.h"
 #include "store/digest.h"
+#include "store/own_files.h"
 
 namespace hypura::ollama {
 namespace {
@@ -130,6 +131,16 @@ void pull_model(Service& service, const httplib::Request& request, httplib::Resp
       });
 }
 
+// A model that the command line names comes into the store as one that is pulled from its path.
+Result<StoredModel> copy_of(const Service& service, const CatalogModel& model,
+                            const std::string& name) {
+  if (service.store->find(model.name).ok()) return service.store->copy(model.name, name);
+  PullOptions options = service.pull;
+  options.names_only = false;
+  options.name = name;
+  return hypura::pull(*service.store, model.path, options);
+}
+
 void copy_model(Service& service, const httplib::Request& request, httplib::Response& response) {
   const std::optional<Json> body = json_body(request, response, Protocol::ollama);
   if (!body.has_value()) return;
@@ -138,10 +149,9 @@ void copy_model(Service& service, const httplib::Request& request, httplib::Resp
   if (!from.is_string() || !to.is_string()) {
     return answer_error(response, Protocol::ollama, 400, "source and destination are required");
   }
-  if (const auto found = service.store->find(from.get<std::string>()); !found.ok()) {
-    return refuse(response, 404, found.status());
-  }
-  const auto copied = service.store->copy(from.get<std::string>(), to.get<std::string>());
+  const Result<CatalogModel> model = service.catalog.find(from.get<std::string>());
+  if (!model.ok()) return refuse(response, 404, model.status());
+  const Result<StoredModel> copied = copy_of(service, *model, to.get<std::string>());
   if (!copied.ok()) return refuse(response, code_of(copied.status()), copied.status());
 }
 
@@ -268,7 +278,8 @@ ModelTexts texts_of(const Json& body, ModelTexts texts) {
 // A model of another one (`from`), or of an uploaded GGUF file (`files`). Errors: invalid_argument.
 Result<StoredModel> create(const Service& service, const std::string& name, const Json& body) {
   if (const Json from = body.value("from", Json()); from.is_string()) {
-    return service.store->copy(from.get<std::string>(), name);
+    const Result<CatalogModel> model = service.catalog.find(from.get<std::string>());
+    return model.ok() ? copy_of(service, *model, name) : Result<StoredModel>(model.status());
   }
   const Json files = body.value("files", Json());
   if (!files.is_object() || files.size() != 1 || !files.begin().value().is_string()) {
@@ -281,6 +292,7 @@ Result<StoredModel> create(const Service& service, const std::string& name, cons
     return Status(StatusCode::invalid_argument, fmt::format("blob {} was not uploaded", digest));
   }
   PullOptions options = service.pull;
+  options.names_only = false;
   options.name = name;
   Result<StoredModel> model = hypura::pull(*service.store, path, options);
   if (model.ok()) std::filesystem::remove(path, error);
@@ -299,9 +311,10 @@ void create_model(Service& service, const httplib::Request& request, httplib::Re
   }
   const Result<StoredModel> model = create(service, name, *body);
   if (!model.ok()) return refuse(response, code_of(model.status()), model.status());
-  Sidecar sidecar = read_sidecar(model->path).value_or(Sidecar{.bytes = model->bytes});
+  const std::string beside = own_files_of(model->path).sidecar();
+  Sidecar sidecar = read_sidecar(beside).value_or(Sidecar{.bytes = model->bytes});
   sidecar.texts = texts_of(*body, model->texts);
-  if (Status status = write_sidecar(model->path, sidecar); !status.ok()) {
+  if (Status status = write_sidecar(beside, sidecar); !status.ok()) {
     return refuse(response, 500, status);
   }
   if (body->value("stream", Json(true)) == false) {
