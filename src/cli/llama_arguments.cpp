@@ -16,6 +16,10 @@ namespace {
 
 constexpr llama_example kExample = LLAMA_EXAMPLE_COMPLETION;
 
+// The default is another one here: parse_run_options() sets it.
+constexpr const char* kJinjaHelp =
+    "whether to use jinja template engine for chat (default: enabled)";
+
 // What works here beside all sampling options. Aliases follow from llama.cpp's table.
 constexpr std::array kSupported = std::to_array<std::string_view>({
     "--threads", "--threads-batch", "--ctx-size", "--predict", "--batch-size", "--ubatch-size",
@@ -65,15 +69,22 @@ constexpr std::array kRefusals = std::to_array<Refusal>({
     {"--op-offload", "what a GPU holds follows from --gpu-budget"},
 });
 
-const std::vector<common_arg>& table() {
-  static common_params params;
-  static const common_params_context context =
-      common_params_parser_init(params, kExample, nullptr);
-  return context.options;
-}
-
 bool lists(const std::vector<const char*>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::vector<common_arg> make_table() {
+  static common_params params;  // what the options of the table refer to
+  std::vector<common_arg> options = common_params_parser_init(params, kExample, nullptr).options;
+  for (common_arg& option : options) {
+    if (lists(option.args, "--jinja")) option.help = kJinjaHelp;
+  }
+  return options;
+}
+
+const std::vector<common_arg>& table() {
+  static const std::vector<common_arg> options = make_table();
+  return options;
 }
 
 bool is_supported(const common_arg& option) {
