@@ -16,6 +16,10 @@ namespace {
 
 constexpr llama_example kExample = LLAMA_EXAMPLE_COMPLETION;
 
+// The default is another one here: parse_run_options() sets it.
+constexpr const char* kJinjaHelp =
+    "whether to use jinja template engine for chat (default: enabled)";
+
 // What works here beside all sampling options. Aliases follow from llama.cpp's table.
 constexpr std::array kSupported = std::to_array<std::string_view>({
     "--threads", "--threads-batch", "--ctx-size", "--predict", "--batch-size", "--ubatch-size",
@@ -69,23 +73,18 @@ bool lists(const std::vector<const char*>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Templates of today need it. llama.cpp's server and chat have it on, too, this example of its not.
-constexpr const char* kJinja = "--jinja";
+std::vector<common_arg> make_table() {
+  static common_params params;  // what the options of the table refer to
+  std::vector<common_arg> options = common_params_parser_init(params, kExample, nullptr).options;
+  for (common_arg& option : options) {
+    if (lists(option.args, "--jinja")) option.help = kJinjaHelp;
+  }
+  return options;
+}
 
 const std::vector<common_arg>& table() {
-  static common_params params;
-  static const common_params_context context = [] {
-    common_params_context made = common_params_parser_init(params, kExample, nullptr);
-    for (common_arg& option : made.options) {
-      constexpr std::string_view off = "disabled";
-      const size_t at = option.help.find(off);
-      if (lists(option.args, kJinja) && at != std::string::npos) {
-        option.help.replace(at, off.size(), "enabled");
-      }
-    }
-    return made;
-  }();
-  return context.options;
+  static const std::vector<common_arg> options = make_table();
+  return options;
 }
 
 bool is_supported(const common_arg& option) {
@@ -186,9 +185,8 @@ bool asks_for(const std::vector<std::string>& arguments, const std::string& opti
 
 bool parse_llama_arguments(const std::vector<std::string>& arguments, const std::string& model_path,
                            common_params& params) {
-  // A server may begin without a model; the parser may not.
-  const std::string model = model_path.empty() ? "none" : model_path;
-  std::vector<std::string> words = {"hypura", "-m", model, kJinja};
+  // A server may begin without a model; llama.cpp's parser may not.
+  std::vector<std::string> words = {"hypura", "-m", model_path.empty() ? "none" : model_path};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());

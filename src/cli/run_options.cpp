@@ -218,6 +218,8 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
   // As in llama.cpp, prompts take the threads that were asked for, if none were for them.
   engine.choose_threads_batch =
       engine.choose_threads && !asks_for(split->llama, "--threads-batch");
+  // As llama.cpp's chat and server have it: its older way knows a few templates, and no thoughts.
+  if (!asks_for(split->llama, "--jinja")) split->llama.insert(split->llama.begin(), "--jinja");
   if (!parse_llama_arguments(split->llama, words.model, engine.params)) {
     return Status(StatusCode::invalid_argument, "");
   }

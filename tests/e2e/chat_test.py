@@ -7,8 +7,26 @@ import unittest
 import support
 from server_support import Server
 
-# SmolLM2's own template says who it is, and then it knows less.
-WORDS = ("-t", 2, "--ctx", 512, "-ub", 64, "--chat-template", "chatml")
+SYSTEM = "You are a helpful assistant."  # its template's own one makes this model babble
+WORDS = ("-t", 2, "--ctx", 512, "-ub", 64)
+# A model that thinks, as far as its template knows; what it was trained on stays.
+THINKER = b"""
+{%- for message in messages -%}
+{%- if message.role == 'assistant' and message.reasoning_content is defined and message.reasoning_content -%}
+{{- '<|im_start|>assistant\\n<think>\\n' + message.reasoning_content + '\\n</think>\\n\\n' + message.content + '<|im_end|>\\n' -}}
+{%- else -%}
+{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' -}}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{- '<|im_start|>assistant\\n' -}}
+{%- if enable_thinking is defined and enable_thinking is false -%}
+{{- '<think>\\n\\n</think>\\n\\n' -}}
+{%- else -%}
+{{- '<think>\\n' -}}
+{%- endif -%}
+{%- endif -%}
+"""
 SKIPPED = 77  # what tools/fetch_smollm2.sh exits with where PyPI is out of reach
 
 
@@ -28,8 +46,8 @@ class Chat(support.TestCase):
         cls.model = smollm2()
 
     def chat(self, stdin, *words):
-        outcome = support.hypura("run", self.model, "-i", "-n", 24, "--temp", 0, *WORDS, *words,
-                                 stdin=stdin)
+        outcome = support.hypura("run", self.model, "-i", "-sys", SYSTEM, "-n", 24, "--temp", 0,
+                                 *WORDS, *words, stdin=stdin)
         self.assertEqual(outcome.returncode, support.DONE, str(outcome))
         return outcome.stdout
 
@@ -41,7 +59,7 @@ class Chat(support.TestCase):
 
     def test_it_says_what_llama_cpps_server_says(self):
         server = Server(self, self.model, *WORDS, "--mode", "resident", "--exact", "--alias", "it")
-        messages, said = [], ""
+        messages, said = [{"role": "system", "content": SYSTEM}], ""
         lines = ["Hello! My name is Barnaby.", "What is my name?", "What else do you know?"]
         for line in lines:
             messages.append({"role": "user", "content": line})
@@ -57,9 +75,22 @@ class Chat(support.TestCase):
         self.assertIn("Paris", resident)
         self.assertEqual(self.chat(lines, "--ram-budget", "min"), resident)
 
+    def test_thoughts_are_shown_apart(self):
+        template = self.file("thinker.jinja", THINKER)
+        run = ["run", self.model, "-i", "-n", 16, "--temp", 0, *WORDS, "--mode", "resident",
+               "--chat-template-file", template]
+        question = b"What is the capital of France?\n"
+        thought = support.hypura(*run, stdin=question)
+        self.assertEqual((thought.returncode, thought.stdout.strip()), (support.DONE, ""))
+        self.assertIn("Paris", thought.stderr)
+        said = support.hypura(*run, stdin=b"/set think off\n" + question)
+        self.assertEqual(said.returncode, support.DONE, str(said))
+        self.assertIn("Paris", said.stdout)
+        self.assertNotIn("think>", thought.stderr + said.stdout)
+
     def test_one_message(self):
-        outcome = support.hypura("run", self.model, "-cnv", "-p", "What is the capital of France?",
-                                 "-n", 24, "--temp", 0, *WORDS)
+        outcome = support.hypura("run", self.model, "-cnv", "-sys", SYSTEM, "-n", 24, "--temp", 0,
+                                 "--ctx", 512, "-p", "What is the capital of France?")
         self.assertEqual(outcome.returncode, support.DONE, str(outcome))
         self.assertIn("Paris", outcome.stdout)
         self.assertNotIn("<|im_", outcome.stdout)

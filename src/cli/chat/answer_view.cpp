@@ -56,7 +56,8 @@ bool AnswerView::update(bool partial) {
     // at the end it is shown as it was said.
     if (partial) return true;
     now = message_;
-    if (message_.content.empty() && message_.tool_calls.empty()) {
+    if (message_.content.empty() && message_.reasoning_content.empty() &&
+        message_.tool_calls.empty()) {
       now.content = text_;
       if (!write_answer(text_)) return false;
     }

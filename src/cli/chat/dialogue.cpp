@@ -150,11 +150,10 @@ void Dialogue::learn(const std::vector<llama_token>& prompt, const Answer& answe
                              llama_n_ctx(engine_.context())));
       break;
     case StopReason::interrupted:
-      // A Ctrl-C ended this answer, not the chat.
-      if (!asked_to_end()) interrupt_flag().store(false);
-      break;
     case StopReason::stop_word: break;
   }
+  // A Ctrl-C ends an answer, not the chat; it may have come as the answer ended by itself.
+  if (!asked_to_end()) interrupt_flag().store(false);
 }
 
 }  // namespace hypura::cli

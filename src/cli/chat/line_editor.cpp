@@ -108,13 +108,14 @@ class LibeditEditor final : public LineEditor {
     return const_cast<char*>(of(*edit_library(), editor).prompt_);
   }
 
-  // libedit's own goes on reading after a signal. 1, 0 at the end of input, or -1.
+  // libedit's own goes on reading after a signal. 1, 0 at the end of input, or -1 after one.
   static int read_character(EditLine*, wchar_t* character) {
     std::mbstate_t state{};
     while (true) {
+      if (interrupt_flag().load()) return -1;
       char byte = 0;
       const ssize_t count = ::read(STDIN_FILENO, &byte, 1);
-      if (count < 0 && errno == EINTR && !interrupt_flag().load()) continue;
+      if (count < 0 && errno == EINTR) continue;
       if (count <= 0) return static_cast<int>(count);
       const size_t length = std::mbrtowc(character, &byte, 1, &state);
       if (length == static_cast<size_t>(-1)) state = {};  // no UTF-8: as if it were not typed

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
@@ -64,13 +65,19 @@ std::string trimmed(const std::string& text) {
   return text.substr(first, text.find_last_not_of(" \t\n") - first + 1);
 }
 
+// As a shell would have it.
+std::string with_home(const std::string& path) {
+  const char* home = std::getenv("HOME");
+  return path.starts_with("~/") && home != nullptr ? home + path.substr(1) : path;
+}
+
 std::vector<std::string> files_like(const std::string& start) {
   namespace fs = std::filesystem;
   const size_t slash = start.rfind('/');
   const std::string folder = slash == std::string::npos ? "" : start.substr(0, slash + 1);
   std::vector<std::string> found;
   std::error_code error;
-  for (fs::directory_iterator at(folder.empty() ? "." : folder, error), end; !error && at != end;
+  for (fs::directory_iterator at(folder.empty() ? "." : with_home(folder), error), end; !error && at != end;
        at.increment(error)) {
     std::string name = folder + at->path().filename().string();
     std::error_code ignored;
@@ -108,7 +115,8 @@ Result<SlashLine> parse_slash(const std::string& line) {
     return Status(StatusCode::invalid_argument, fmt::format("{} needs a file", name))
         .suggest(fmt::format("{} chat.json", name));
   }
-  return SlashLine{.command = entry->command, .rest = rest};
+  return SlashLine{.command = entry->command,
+                   .rest = entry->rest == Rest::file ? with_home(rest) : rest};
 }
 
 std::string slash_help() {
