@@ -11,6 +11,7 @@ namespace hypura {
 namespace {
 
 constexpr std::chrono::milliseconds kLookEvery{50};
+constexpr std::chrono::milliseconds kStopAgain{10};
 // A prompt may take as long as it likes: who waits says when it is enough.
 constexpr std::chrono::hours kReadTimeout{24};
 // What a slow client leaves unread; then the process waits, too.
@@ -27,11 +28,17 @@ Exchange::Exchange(const std::string& socket_path, Request request)
 
 Exchange::~Exchange() {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     cancelled_ = true;
+    changed_.notify_all();
+    // The first time it may not have connected yet, and then there is nothing to close.
+    while (!ended_) {
+      lock.unlock();
+      client_->stop();
+      lock.lock();
+      changed_.wait_for(lock, kStopAgain, [this] { return ended_; });
+    }
   }
-  changed_.notify_all();
-  client_->stop();
   thread_.join();
 }
 

@@ -51,7 +51,7 @@ class Serve(support.TestCase):
         schema = {"type": "object", "properties": {"name": {"enum": ["Arthur", "Henry"]}},
                   "required": ["name"], "additionalProperties": False}
         status, answer = server.post("/v1/chat/completions", {
-            **chat, "max_tokens": 60, "response_format": {
+            **chat, "max_tokens": 200, "response_format": {
                 "type": "json_schema", "json_schema": {"name": "king", "schema": schema}}})
         self.assertEqual(status, 200, answer)
         self.assertIn("name", json.loads(answer["choices"][0]["message"]["content"]))

@@ -28,7 +28,6 @@ constexpr size_t kReadBytes = 64 << 10;
 constexpr double kLingerSeconds = 2;
 constexpr int kWatchMs = 250;
 constexpr int kBacklog = 4096;
-constexpr size_t kThreadsKept = 8;
 // Files that are not connections: models, pipes, sockets of models.
 constexpr rlim_t kOtherFiles = 256;
 
@@ -88,7 +87,10 @@ Door::~Door() {
   ending_.store(true);
   wake();
   watcher_.join();
-  threads_->shutdown();
+  std::unique_lock lock(mutex_);
+  // Who is still answered has had its time: the client is gone, as far as its thread can see.
+  for (const int socket : answering_) ::shutdown(socket, SHUT_RDWR);
+  answered_.wait(lock, [this] { return answering_.empty(); });
   for (const Returned& returned : returned_) ::close(returned.socket);
   for (const int end : {wake_read_, wake_write_}) ::close(end);
 }
@@ -118,7 +120,6 @@ Status Door::open() {
   wake_read_ = ends[0];
   wake_write_ = ends[1];
   for (const int file : {listener_, wake_read_, wake_write_}) set_flags(file);
-  threads_ = std::make_unique<httplib::ThreadPool>(kThreadsKept, options_.requests_max);
   watcher_ = std::thread([this] { watch(); });
   return Status();
 }
@@ -176,7 +177,7 @@ void Door::accept_all(double now) {
     set_flags(socket);
     const int on = 1;
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connections_.size() + answering_.load() >= options_.connections_max && !make_place(now)) {
+    if (connections_.size() + answering() >= options_.connections_max && !make_place(now)) {
       ::close(socket);
       continue;
     }
@@ -242,7 +243,7 @@ void Door::advance(Connection& connection, double now) {
   if (!size.has_value()) return;
   const bool upload = !size->body_bytes.has_value() || *size->body_bytes > options_.body_max;
   if (!upload && connection.bytes.size() < size->head_bytes + *size->body_bytes) return;
-  const bool full = answering_.load() >= options_.requests_max ||
+  const bool full = answering() >= options_.requests_max ||
                     (upload && uploading_.load() >= options_.uploads_max);
   if (full) {
     refuse(connection, "503 Service Unavailable", "too many requests at a time", now);
@@ -252,13 +253,18 @@ void Door::advance(Connection& connection, double now) {
 }
 
 void Door::hand_over(Connection& connection, bool upload) {
-  ++answering_;
-  if (upload) ++uploading_;
-  threads_->enqueue([this, socket = std::exchange(connection.socket, -1),
-                     bytes = std::move(connection.bytes), upload]() mutable {
-    answer(socket, std::move(bytes), upload);
-  });
+  const int socket = std::exchange(connection.socket, -1);
   connection.state = Connection::State::over;
+  {
+    const std::lock_guard lock(mutex_);
+    answering_.insert(socket);
+  }
+  if (upload) ++uploading_;
+  // A thread takes less time to start than any answer takes. It lives for this one: a pool that
+  // shares threads would let a request wait behind others that wait for a model.
+  std::thread([this, socket, bytes = std::move(connection.bytes), upload]() mutable {
+    answer(socket, std::move(bytes), upload);
+  }).detach();
 }
 
 void Door::answer(int socket, std::string bytes, bool upload) {
@@ -269,13 +275,18 @@ void Door::answer(int socket, std::string bytes, bool upload) {
   } catch (const std::exception&) {
     // Only this connection is lost: it is closed.
   }
-  {
-    const std::lock_guard lock(mutex_);
-    returned_.push_back({.socket = socket, .rest = stream.rest(), .keep = keep});
-  }
-  --answering_;
   if (upload) --uploading_;
+  // Behind the lock nothing of this is touched any more: the door may be gone.
+  const std::lock_guard lock(mutex_);
+  returned_.push_back({.socket = socket, .rest = stream.rest(), .keep = keep});
+  answering_.erase(socket);
   wake();
+  answered_.notify_all();
+}
+
+size_t Door::answering() {
+  const std::lock_guard lock(mutex_);
+  return answering_.size();
 }
 
 void Door::refuse(Connection& connection, const char* status_line, const char* message,

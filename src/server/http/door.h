@@ -1,12 +1,14 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,7 +17,6 @@
 
 namespace httplib {
 class Server;
-class ThreadPool;
 }  // namespace httplib
 
 namespace hypura {
@@ -65,18 +66,17 @@ class Door {
   void linger(Connection& connection, double now);
   bool is_over(Connection& connection, double now);
   void answer(int socket, std::string bytes, bool upload);
+  size_t answering();
   void wake();
 
   Options options_;
   std::unique_ptr<Routes> routes_;
-  std::unique_ptr<httplib::ThreadPool> threads_;
   int listener_ = -1;
   int port_ = 0;
   int wake_read_ = -1;
   int wake_write_ = -1;
   std::atomic<bool> closing_ = false;
   std::atomic<bool> ending_ = false;
-  std::atomic<size_t> answering_ = 0;
   std::atomic<size_t> uploading_ = 0;
   std::list<Connection> connections_;  // that wait; of the watcher alone
 
@@ -87,6 +87,8 @@ class Door {
     bool keep = false;
   };
   std::mutex mutex_;
+  std::condition_variable answered_;
+  std::set<int> answering_;  // sockets, each with a thread
   std::vector<Returned> returned_;
   std::thread watcher_;
 };
