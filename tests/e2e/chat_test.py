@@ -8,7 +8,8 @@ import support
 from server_support import Server
 
 SYSTEM = "You are a helpful assistant."  # its template's own one makes this model babble
-WORDS = ("-t", 2, "--ctx", 512, "-ub", 64)
+# One thread: two wait for each other in a loop, and for seconds where other tests have a core.
+WORDS = ("-t", 1, "--ctx", 512, "-ub", 64)
 # A model that thinks, as far as its template knows; what it was trained on stays.
 THINKER = b"""
 {%- for message in messages -%}
@@ -68,6 +69,15 @@ class Chat(support.TestCase):
             messages.append(answer["choices"][0]["message"])
             said += messages[-1]["content"] + "\n"
         self.assertEqual(self.chat("\n".join(lines).encode(), "--mode", "resident", "--exact"), said)
+
+    def test_the_server_takes_tools(self):
+        server = Server(self, self.model, *WORDS, "--alias", "it")
+        tool = {"type": "function", "function": {"name": "weather", "parameters": {
+            "type": "object", "properties": {"city": {"type": "string"}}}}}
+        code, answer = server.post("/v1/chat/completions", {
+            "messages": [{"role": "user", "content": "Is it warm in Rome?"}], "tools": [tool],
+            "temperature": 0, "max_tokens": 4})
+        self.assertEqual((code, answer["usage"]["completion_tokens"]), (200, 4))
 
     def test_streamed_equals_resident(self):
         lines = b"What is the capital of France?\nAnd of Italy?\n/quit\nIgnored\n"

@@ -43,15 +43,29 @@ def shell_or_skip(name):
 
 
 class Completion(support.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.here = self.folder / "here"
+        self.here.mkdir()
+        path = self.folder / "bin"
+        path.mkdir()
+        (path / "hypura").symlink_to(support.BINARY)
+        self.env = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}", "HOME": str(self.folder),
+                    "XDG_CONFIG_HOME": str(self.folder), "HYPURA_MODELS": str(self.folder / "models")}
+
+    def pull(self, name):
+        outcome = support.hypura("pull", support.MODEL, "--name", name, env=self.env)
+        self.assertEqual(outcome.returncode, support.DONE, str(outcome))
+
     def script(self, shell):
         outcome = support.hypura("completion", shell)
         self.assertEqual(outcome.returncode, support.DONE, str(outcome))
         self.assertEqual(outcome.stderr, "")
         return self.file(f"completion.{shell}", outcome.stdout.encode())
 
-    def run_shell(self, *words, script, **popen):
-        done = subprocess.run(words, input=script, capture_output=True, text=True,
-                              timeout=support.HANG_SECONDS, **popen)
+    def run_shell(self, *words, script):
+        done = subprocess.run(words, input=script, capture_output=True, text=True, cwd=self.here,
+                              env=self.env, timeout=support.HANG_SECONDS)
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
         return done.stdout.splitlines()
 
@@ -59,7 +73,7 @@ class Completion(support.TestCase):
         """What bash's function offers for the last of `words` behind `hypura`."""
         typed = " ".join("'" + word + "'" for word in ("hypura", *words))
         return self.run_shell(
-            shell_or_skip("bash"), "--noprofile", "--norc", cwd=self.folder, script=f"""
+            shell_or_skip("bash"), "--noprofile", "--norc", script=f"""
             source {self.script("bash")}
             complete -p hypura | grep -q -- '-F _hypura' || exit 9
             COMP_WORDS=({typed}) COMP_CWORD={len(words)}
@@ -92,13 +106,22 @@ class Completion(support.TestCase):
 
     def test_bash_knows_files(self):
         for name in ("a model.gguf", "b.gguf", "b.txt"):
-            self.file(name, b"")
-        (self.folder / "beneath").mkdir()
+            (self.here / name).touch()
+        (self.here / "beneath").mkdir()
         self.assertEqual(set(self.bash("run", "")), {"a model.gguf", "b.gguf", "beneath"})
         self.assertEqual(set(self.bash("run", "-f", "b")), {"b.gguf", "b.txt", "beneath"})
         self.assertEqual(set(self.bash("run", "--draft", "")),
                          {"a model.gguf", "b.gguf", "beneath", "lookup"})
         self.assertEqual(self.bash("man", "--dir", ""), ["beneath"])
+
+    def test_bash_knows_models_by_name(self):
+        self.pull("tale:small")
+        self.pull("tale:large")
+        self.assertEqual(set(self.bash("run", "ta")), {"tale:small", "tale:large"})
+        # As bash takes a colon apart.
+        self.assertEqual(set(self.bash("run", "tale", ":")), {"small", "large"})
+        self.assertEqual(self.bash("run", "tale", ":", "sm"), ["small"])
+        self.assertEqual(self.bash("run", "--draft", "tale", ":", "la"), ["large"])
 
     def test_zsh(self):
         shell_or_skip("zsh")
@@ -118,9 +141,11 @@ class Completion(support.TestCase):
 
     def test_zsh_on_a_terminal(self):
         shell_or_skip("zsh")
-        (self.folder / "b.gguf").touch()
-        (self.folder / "b.txt").touch()
-        for typed, completed in (("insp", "inspect"), ("run ", "run b.gguf"),
+        (self.here / "b.gguf").touch()
+        (self.here / "b.txt").touch()
+        self.pull("tale:small")
+        for typed, completed in (("insp", "inspect"), ("run b", "run b.gguf"),
+                                 ("show ta", "show tale:small"),
                                  ("run --mode re", "run --mode resident"),
                                  ("run --kv-ty", "run --kv-type"),
                                  ("completion fi", "completion fish")):
@@ -129,7 +154,7 @@ class Completion(support.TestCase):
 
     def typed_in_zsh(self, typed):
         """The command line once Tab was pressed behind `hypura typed`, in a zsh of zpty."""
-        lines = self.run_shell("zsh", "-f", cwd=self.folder, script=f"""
+        lines = self.run_shell("zsh", "-f", script=f"""
             zmodload zsh/zpty
             zpty shell 'exec zsh -f -i'
             zpty -w shell 'PS1= TERM=dumb; unsetopt prompt_sp
@@ -149,8 +174,7 @@ class Completion(support.TestCase):
         return lines[0].removeprefix("<<").removesuffix(">>").strip()
 
     def fish(self, typed, script):
-        environment = {**os.environ, "HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder)}
-        offered = self.run_shell("fish", "--private", cwd=self.folder, env=environment,
+        offered = self.run_shell("fish", "--private",
                                  script=f"source {script}; complete -C 'hypura {typed}'")
         return [line.split("\t")[0] for line in offered]
 
@@ -161,8 +185,10 @@ class Completion(support.TestCase):
         self.assertLessEqual(set(command_names()), set(self.fish("", script)))
         self.assertEqual(self.fish("run --mode re", script), ["resident"])
         self.assertEqual(set(self.fish("completion ", script)), {"bash", "zsh", "fish"})
-        (self.folder / "b.gguf").touch()
+        (self.here / "b.gguf").touch()
         self.assertIn("b.gguf", self.fish("run ", script))
+        self.pull("tale:small")
+        self.assertEqual(self.fish("run ta", script), ["tale:small"])
         self.assertNotIn("b.gguf", self.fish("run -n ", script))
         for command in command_names():
             offered = self.fish(f"{command} -", script) + self.fish(f"{command} --", script)

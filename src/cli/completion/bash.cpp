@@ -8,24 +8,33 @@ namespace {
 
 // Works in bash 3.2, which is macOS's.
 constexpr const char* kStart =
-    R"(# Completes hypura in bash. In ~/.bashrc: source <(hypura completion bash)
+    R"bash(# Completes hypura in bash. In ~/.bashrc: source <(hypura completion bash)
 _hypura() {
   local IFS=$' \t\n'
-  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' paths=''
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' paths='' name=''
   COMPREPLY=()
-  # --option=value comes as three words.
+  # name:tag comes as three words, and so does --option=value.
+  if [[ $cur == ':' ]]; then
+    name=$prev: cur='' prev=${COMP_WORDS[COMP_CWORD-2]}
+  elif [[ $prev == ':' ]] && ((COMP_CWORD > 3)); then
+    name=${COMP_WORDS[COMP_CWORD-2]}: prev=${COMP_WORDS[COMP_CWORD-3]}
+  fi
   if [[ $cur == '=' ]]; then
     cur=''
   elif [[ $prev == '=' ]]; then
     prev=${COMP_WORDS[COMP_CWORD-2]}
   fi
   if ((COMP_CWORD == 1)); then
-)";
+)bash";
 
-constexpr const char* kEnd = R"(    esac
+constexpr const char* kEnd = R"bash(    esac
   fi
-  COMPREPLY=($(compgen -W "$words" -- "$cur"))
-  [[ -n $paths ]] || return 0
+  if [[ $paths == models ]]; then
+    words+=" $(hypura list 2>/dev/null | awk 'NR > 1 { print $1 }')"
+  fi
+  COMPREPLY=($(compgen -W "$words" -- "$name$cur"))
+  COMPREPLY=("${COMPREPLY[@]#"$name"}")
+  [[ -n $paths && -z $name ]] || return 0
   compopt -o filenames 2>/dev/null
   local path
   while IFS= read -r path; do
@@ -39,7 +48,7 @@ constexpr const char* kEnd = R"(    esac
   )
 }
 complete -F _hypura hypura
-)";
+)bash";
 
 std::string assignments(const TypedValue& value) {
   std::string text;

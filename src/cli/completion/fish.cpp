@@ -8,6 +8,10 @@ namespace {
 
 constexpr const char* kStart =
     R"(# Completes hypura in fish. In ~/.config/fish/completions/hypura.fish
+function __hypura_models
+  hypura list 2>/dev/null | awk 'NR > 1 { print $1 }'
+  __fish_complete_suffix .gguf
+end
 function __hypura_is
   set -l typed (commandline -poc)
   test (count $typed) -gt 1; and test $typed[2] = $argv[1]
@@ -29,7 +33,7 @@ std::string in_quotes(const std::string& text) {
 std::string offers(const TypedValue& value) {
   std::string list = fmt::format("{}", fmt::join(value.words, " "));
   if (value.paths == TypedValue::Paths::folders) list += " (__fish_complete_directories)";
-  if (value.paths == TypedValue::Paths::models) list += " (__fish_complete_suffix .gguf)";
+  if (value.paths == TypedValue::Paths::models) list += " (__hypura_models)";
   std::string text = value.paths == TypedValue::Paths::files ? " -F" : " -f";
   if (!list.empty()) text += " -a " + in_quotes(list);
   return text;

@@ -6,13 +6,16 @@
 namespace hypura::cli {
 namespace {
 
-constexpr const char* kStart = R"(#compdef hypura
+constexpr const char* kStart = R"zsh(#compdef hypura
 # Completes hypura in zsh. From ~/.zshrc, after compinit: source <(hypura completion zsh)
 
 # A kind of paths, and words.
 _hypura_value() {
   local paths=$1
   shift
+  if [[ $paths == models ]]; then
+    set -- "$@" ${(f)"$(hypura list 2>/dev/null | awk 'NR > 1 { print $1 }')"}
+  fi
   (( $# )) && compadd -- "$@"
   case $paths in
     files) _files ;;
@@ -24,7 +27,7 @@ _hypura_value() {
 _hypura() {
   local curcontext=$curcontext state
   local -a commands
-)";
+)zsh";
 
 constexpr const char* kEnd = R"(  esac
 }
