@@ -9,7 +9,7 @@ import unittest
 import support
 from server_support import Server, wait_for
 
-LEAST = ("--ram-budget", "min", "--ctx", 256)
+LEAST = ("--ram-budget", "min", "--ctx", 256, "-t", 1)  # spinning threads crawl beside other tests
 CONNECTIONS = 10_000
 
 

@@ -35,7 +35,7 @@ class Clients(support.TestCase):
         os.symlink(self.chat_model, models / "smol.gguf")
         shutil.copy(support.MODEL, self.folder / "pulled.gguf")
         # SmolLM2's own template knows of no functions.
-        server = Server(self, support.MODEL, "--ctx", 512, "--chat-template-file", TEMPLATE,
+        server = Server(self, support.MODEL, "--ctx", 512, "-t", 1, "--chat-template-file", TEMPLATE,
                         environment={"HYPURA_MODELS": str(models)})
         outcome = subprocess.run(
             [*command, server.url(), support.MODEL.stem, "smol", self.folder / "pulled.gguf"],

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import browser
 import dashboard_mock
+import support
+from server_support import Server
 
 ALL = os.environ.get("HYPURA_TEST_ALL") == "1"
 MISSING = browser.missing()
@@ -253,6 +255,32 @@ class Checks:
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 yield message["params"]["request"]["url"]
+
+
+class Served:
+    """`hypura serve`, as Checks want it: it can be stopped, and comes back at the same address."""
+
+    def __init__(self, test):
+        self._test = test
+        template = test.file("plain.jinja", b"{% for message in messages %}{{ message.content }}{% endfor %}")
+        self._words = [support.MODEL, "--ram-budget", "36M", "--ctx", 1024, "--parallel", 1,
+                       "-t", 1, "--chat-template-file", template]
+        self._server = Server(test, *self._words)
+        self.url = self._server.url()
+
+    def stop(self):
+        self._server.stop()
+
+    def start(self):
+        self._server = Server(self._test, *self._words, port=self._server.port)
+
+
+class WithServe(Checks, support.TestCase):
+    question = "Once upon a time there was a king who"
+
+    def setUp(self):
+        super().setUp()
+        self.server = Served(self)
 
 
 class WithMock(Checks, unittest.TestCase):

@@ -11,7 +11,7 @@ import support
 from server_support import Server, together, wait_for
 
 NAME = support.MODEL.stem
-LEAST = ("--ram-budget", "min", "--ctx", 256)
+LEAST = ("--ram-budget", "min", "--ctx", 256, "-t", 1)  # spinning threads crawl beside other tests
 QUESTION = [{"role": "user", "content": "Tell me of a king."}]
 
 

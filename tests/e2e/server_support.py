@@ -14,9 +14,9 @@ import support
 class Server:
     """`hypura serve *words` on a port of its own. Ends with the test."""
 
-    def __init__(self, test, *words, ready=True, environment=None):
+    def __init__(self, test, *words, ready=True, environment=None, port=0):
         self.process = subprocess.Popen(
-            support.command("serve", "--port", 0, *words), stdin=subprocess.DEVNULL,
+            support.command("serve", "--port", port, *words), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env=dict(os.environ, **(environment or {})))
         test.addCleanup(self.close)
