@@ -16,7 +16,7 @@
 #include "cli/run_options.h"
 #include "cli/serving.h"
 #include "cli/terminal.h"
-#include "server/model_server.h"
+#include "server/model/model_server.h"
 
 namespace hypura::cli {
 namespace {

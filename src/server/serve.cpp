@@ -12,7 +12,7 @@
 #include "cpp-httplib/httplib.h"
 #include "server/http/door.h"
 #include "server/ollama/routes.h"
-#include "server/service.h"
+#include "server/routes/service.h"
 
 namespace hypura {
 namespace {

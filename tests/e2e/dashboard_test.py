@@ -183,6 +183,8 @@ class Checks:
     def test_colours_follow_the_system_and_the_button(self):
         self.open_connected()
         light = self.colour()
+        self.ask(self.question)
+        self.page.wait("return document.querySelector('.message.assistant > .text')?.textContent.length > 240")
         self.keep_screenshot("light")
         self.page.prefer("dark")
         self.page.wait("return getComputedStyle(document.body).backgroundColor !== arguments[0]", light)
@@ -211,6 +213,8 @@ class Checks:
                 "}).map((each) => each.outerHTML.slice(0, 80))")
             self.assertEqual(outside, [], width)
         self.page.size(*PHONE, scale=2)
+        self.ask(self.question)
+        self.page.wait("return document.querySelector('.message.assistant > .text')?.textContent.length > 40")
         self.keep_screenshot("phone")
 
     def test_a_server_that_is_gone_is_said_and_found_again(self):

@@ -6,7 +6,7 @@
 
 #include "base/status.h"
 #include "server/batch/batch_file.h"
-#include "server/model_host.h"
+#include "server/model/model_host.h"
 
 namespace hypura {
 

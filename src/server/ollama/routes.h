@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/service.h"
+#include "server/routes/service.h"
 
 namespace hypura::ollama {
 

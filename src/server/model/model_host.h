@@ -7,7 +7,7 @@
 
 #include "engine/engine.h"
 #include "server-context.h"
-#include "server/model_state.h"
+#include "server/model/model_state.h"
 
 namespace hypura {
 

@@ -1,4 +1,4 @@
-#include "server/status_report.h"
+#include "server/routes/status_report.h"
 
 #include <fmt/format.h>
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "engine/engine.h"
-#include "server/model_state.h"
+#include "server/model/model_state.h"
 
 namespace hypura {
 

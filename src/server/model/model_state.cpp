@@ -1,4 +1,4 @@
-#include "server/model_state.h"
+#include "server/model/model_state.h"
 
 #include <fmt/format.h>
 #include <unistd.h>

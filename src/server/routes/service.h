@@ -13,7 +13,7 @@
 #include "server/http/error_body.h"
 #include "server/http/rules.h"
 #include "server/model_facts.h"
-#include "server/status_report.h"
+#include "server/routes/status_report.h"
 #include "store/model_store.h"
 #include "store/pull.h"
 

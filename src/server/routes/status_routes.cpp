@@ -4,7 +4,7 @@
 #include "cpp-httplib/httplib.h"
 #include "server/exchange.h"
 #include "server/proxy.h"
-#include "server/service.h"
+#include "server/routes/service.h"
 
 namespace hypura {
 namespace {

@@ -5,7 +5,7 @@
 #include "cpp-httplib/httplib.h"
 #include "nlohmann/json.hpp"
 #include "server/proxy.h"
-#include "server/service.h"
+#include "server/routes/service.h"
 
 namespace hypura {
 namespace {

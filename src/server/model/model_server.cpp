@@ -1,12 +1,12 @@
-#include "server/model_server.h"
+#include "server/model/model_server.h"
 
 #include <chrono>
 #include <memory>
 #include <thread>
 #include <utility>
 
-#include "server/model_host.h"
-#include "server/model_http.h"
+#include "server/model/model_host.h"
+#include "server/model/model_http.h"
 
 namespace hypura {
 namespace {

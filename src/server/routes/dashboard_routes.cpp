@@ -1,6 +1,6 @@
 #include "cpp-httplib/httplib.h"
 #include "server/dashboard.h"
-#include "server/service.h"
+#include "server/routes/service.h"
 
 namespace hypura {
 

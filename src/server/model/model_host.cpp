@@ -1,4 +1,4 @@
-#include "server/model_host.h"
+#include "server/model/model_host.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "server/model_http.h"
+#include "server/model/model_http.h"
 
 #include <fmt/format.h>
 #include <sys/socket.h>
