@@ -31,7 +31,7 @@ test:    ## every test, sanitizers, 60 s of fuzzing, and cross
 cross:    ## everything for macOS on Apple silicon compiled and linked, on Linux (fetches zig)
 	@tools/cross.sh
 
-soak:    ## random seeds and fuzzing for SOAK_MINUTES
+soak:    ## a server under load, random seeds and fuzzing for SOAK_MINUTES
 	@tools/soak.sh $(SOAK_MINUTES)
 
 bench: build    ## hypura against llama.cpp beyond the RAM limit (root; writes 11 GB to build/models)
@@ -52,6 +52,11 @@ bench-sweep: build    ## the chosen plans against other ones, in real runs (writ
 	@tools/bootstrap.sh bench
 	@tools/build.sh build/release "hypura hypura_make_model"
 	@bench/sweep.py
+
+bench-serve:    ## the server against runs, and many sequences against one (writes 0.9 GB to build/models)
+	@tools/bootstrap.sh bench
+	@tools/build.sh build/release "hypura hypura_make_model"
+	@bench/serve.py
 
 bench-gpu:    ## hypura with a GPU (GPU=cuda unless named) against llama.cpp with the same (root; up to 44 GB in build/models)
 	@GPU=$(patsubst none,cuda,$(GPU)) bench/gpu.sh

@@ -30,6 +30,7 @@ readonly build_packages="build-essential ca-certificates cmake git libcli11-dev
 # Of llama.cpp, what hypura links: the model, its commons, and the inside of its server.
 readonly libraries="llama llama-common server-context"
 readonly test_packages="clang-14 libclang-rt-14-dev python3-pip"
+readonly browser_packages="chromium chromium-driver"
 
 # OpenMP's spinning threads starve the reads, BLAS would take our nodes: both stay off.
 options=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF
@@ -59,6 +60,7 @@ main() {
            use_gpu "${2:-none}"
            llama_targets $libraries ;;
     tests) require $build_packages $test_packages
+           (require $browser_packages) || say "no Chromium: the dashboard's test is skipped"
            fetch_uplot
            llama_targets $libraries test-llama-archs ;;
     bench) require $build_packages

@@ -9,7 +9,7 @@ sanitizers=$1
 dir=build/sanitize-${sanitizers//,/-}
 
 layers=()
-for layer in base trace model machine plan io cache residency engine plugin; do
+for layer in base trace model machine plan io cache residency engine plugin store; do
   if compgen -G "src/$layer/*_test.cpp" >/dev/null; then layers+=("$layer"); fi
 done
 # Without precompiled headers: a file that does not include what it uses fails here.

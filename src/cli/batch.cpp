@@ -36,11 +36,13 @@ struct Words {
 
 RunCommand batch_command(Words& words) {
   return {.name = "batch",
-          .description = "Answers a file of requests in OpenAI's batch format; sequences that "
-                         "compute together share what is read. Run again, it goes on.",
+          .description =
+              "Answers a file of requests in OpenAI's batch format; sequences that "
+              "compute together share what is read. Run again, it goes on.",
           .describe =
               [&words](CommandLine& line) {
-                line.option("-o,--output", words.output, "file for the answers, a line each", "FILE");
+                line.option("-o,--output", words.output, "file for the answers, a line each",
+                            "FILE");
                 line.option("--model", words.model, "for all requests (default: each body's)",
                             "MODEL");
                 line.option("--parallel", words.parallel, 1, kParallelMax,

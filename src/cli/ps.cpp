@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr size_t kColumns = 7;
+constexpr size_t kColumns = 8;
 using Row = std::array<std::string, kColumns>;
 
 struct Words {
@@ -60,14 +60,16 @@ Row row_of(const Json& model) {
   row[3] = ram == 0 ? "-" : format_bytes(ram);
   row[4] = bytes_in(state, "streamed_bytes");
   row[5] = std::to_string(state.value("context", 0));
-  row[6] = until(model);
+  const Json predicted = state.value("predicted_decode_tps", Json());
+  if (predicted.is_number()) row[6] = fmt::format("{:.1f} tok/s", predicted.get<double>());
+  row[7] = until(model);
   return row;
 }
 
 }  // namespace
 
 Result<std::string> ps_table(const std::string& status_json) {
-  std::vector<Row> rows = {{"NAME", "STATUS", "GPU", "RAM", "DRIVE", "CONTEXT", "UNTIL"}};
+  std::vector<Row> rows = {{"NAME", "STATUS", "GPU", "RAM", "DRIVE", "CONTEXT", "PREDICTED", "UNTIL"}};
   try {
     const Json status = Json::parse(status_json);
     for (const Json& model : status.at("models")) rows.push_back(row_of(model));

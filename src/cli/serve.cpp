@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/option_words.h"
+#include "cli/ps.h"
 #include "cli/run_options.h"
 #include "cli/store/environment.h"
 #include "cli/store/model_argument.h"
@@ -153,7 +154,9 @@ ServeOptions options_of(const Words& words, const RunOptions& run, const OptionW
   options.drain_seconds = words.drain;
   options.log_json = words.log_json;
   options.log = write_note;
-  options.on_ready = [](const std::string& url) {
+  options.on_ready = [](const std::string& url, const std::string& status) {
+    const Result<std::string> table = ps_table(status);
+    if (table.ok()) write_note(*table);
     write_note(fmt::format("ready at {} (Ctrl-C ends it)\n", url));
   };
   options.stop = &interrupt_flag();

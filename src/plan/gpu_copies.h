@@ -28,8 +28,8 @@ bool copies_pay(const ModelIndex& index, const GpuShare& copying, const GpuShare
                 const CopyRates& rates, double heat);
 
 // `copying`, which `input` gave, or what it gives without copies, if these do not pay, or the rest
-// does not fit in `ram_bytes`: where the drive is waited for, what GPU and RAM hold together counts,
-// and a cache holds what RAM has. REQUIRES: `copying` has experts.
+// does not fit in `ram_bytes`: where the drive is waited for, what GPU and RAM hold together
+// counts, and a cache holds what RAM has. REQUIRES: `copying` has experts.
 GpuShare better_share(const ModelIndex& index, GpuShare copying, GpuShareInput input,
                       const CopyRates& rates, double heat, uint64_t ram_bytes);
 

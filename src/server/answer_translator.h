@@ -15,7 +15,8 @@ class AnswerTranslator {
   virtual std::string content_type() const = 0;
   // Of an answer that is sent as a whole, once it is complete.
   virtual int http_code() const { return 200; }
-  // More of the body of an answer with code 200, cut anywhere. Returns what to send on, if anything.
+  // More of the body of an answer with code 200, cut anywhere. Returns what to send on, if
+  // anything.
   virtual std::string on_data(std::string_view data) = 0;
   // The answer is complete.
   virtual std::string on_end() = 0;

@@ -117,7 +117,8 @@ bool Broker::fits(const Model& model, const Wish& wish) const {
   return !wish.context.has_value() || model.context == 0 || *wish.context <= model.context;
 }
 
-// Whether a lease of so many bytes is free; if not, one model more is told to end, or is waited for.
+// Whether a lease of so many bytes is free; if not, one model more is told to end, or is waited
+// for.
 bool Broker::make_room(const std::string& name, uint64_t lease_bytes) {
   uint64_t leased = 0;
   size_t living = 0;

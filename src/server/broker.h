@@ -41,7 +41,7 @@ struct Refusal {
 // What a request asks of the model's process beside an answer.
 struct Wish {
   std::optional<int> context;         // at least, in tokens
-  std::optional<double> keep_alive;   // in seconds, from the end of this request; negative: for good
+  std::optional<double> keep_alive;  // in seconds, from the end of this request; negative: for good
   bool embedding = false;
 };
 

@@ -116,7 +116,8 @@ void answer_whole(Transfer& transfer, const Exchange::Head& head, httplib::Respo
     return answer_error(response, transfer.protocol, head.status, message_in(body));
   }
   response.status = head.status;
-  if (transfer.translator == nullptr || head.status != kOk) return response.set_content(body, head.content_type);
+  if (transfer.translator == nullptr || head.status != kOk)
+    return response.set_content(body, head.content_type);
   std::string text = transfer.translator->on_data(body);
   text += transfer.translator->on_end();
   response.status = transfer.translator->http_code();

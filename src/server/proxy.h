@@ -33,8 +33,8 @@ struct ModelCall {
   bool whole = false;
 };
 
-// Answers with what the process of a model says. Waits for a place at the model; leaves it, and ends
-// the computing, as soon as the client has gone.
+// Answers with what the process of a model says. Waits for a place at the model; leaves it, and
+// ends the computing, as soon as the client has gone.
 void answer_by_model(Broker& broker, ModelCall call, const httplib::Request& request,
                      httplib::Response& response);
 

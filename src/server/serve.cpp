@@ -93,7 +93,9 @@ Status serve(ServeOptions options, const Catalog& catalog) {
       return status;
     }
   }
-  if (options.on_ready) options.on_ready(url_of(options.rules, door.port()));
+  if (options.on_ready) {
+    options.on_ready(url_of(options.rules, door.port()), status_json(report_of(service)));
+  }
   wait_until_stopped(options.stop);
 
   door.close();

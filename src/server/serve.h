@@ -26,8 +26,9 @@ struct ServeOptions {
   double drain_seconds = 30;  // for requests under way, once it is told to stop
   bool log_json = false;
   std::function<void(const std::string& line)> log;  // a line for each request
-  // The server listens at this address, and its model has been loaded.
-  std::function<void(const std::string& url)> on_ready;
+  // The server listens at this address, and its model has been loaded; how it stands, as
+  // /hypura/status has it.
+  std::function<void(const std::string& url, const std::string& status_json)> on_ready;
   const std::atomic<bool>* stop = nullptr;
 };
 

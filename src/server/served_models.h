@@ -9,7 +9,8 @@
 
 namespace hypura {
 
-// Models that the command line names, and those of a store by its names as they are at each request.
+// Models that the command line names, and those of a store by its names as they are at each
+// request.
 class ServedModels final : public Catalog {
  public:
   explicit ServedModels(std::optional<ModelStore> store) : store_(std::move(store)) {}

@@ -94,7 +94,8 @@ CommandLine line_for(BenchOptions& options, Words& words) {
               "to read for each measurement of the raw drive, before and after every hypura sample "
               "(default: 1G)",
               "SIZE");
-  line.option("-o,--output", words.output, "md, json or csv, on stdout (default: md)", "md|json|csv");
+  line.option("-o,--output", words.output, "md, json or csv, on stdout (default: md)",
+              "md|json|csv");
   line.flag("--json", words.json, "like -o json");
   line.option("--save", options.save, "write the JSON to this file as well", "FILE");
   line.option("--compare", options.old_report,

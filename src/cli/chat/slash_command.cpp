@@ -77,8 +77,8 @@ std::vector<std::string> files_like(const std::string& start) {
   const std::string folder = slash == std::string::npos ? "" : start.substr(0, slash + 1);
   std::vector<std::string> found;
   std::error_code error;
-  for (fs::directory_iterator at(folder.empty() ? "." : with_home(folder), error), end; !error && at != end;
-       at.increment(error)) {
+  for (fs::directory_iterator at(folder.empty() ? "." : with_home(folder), error), end;
+       !error && at != end; at.increment(error)) {
     std::string name = folder + at->path().filename().string();
     std::error_code ignored;
     if (at->is_directory(ignored)) name += '/';

@@ -6,7 +6,8 @@ namespace hypura {
 namespace {
 
 TEST(EventReader, PiecesMayBeCutAnywhere) {
-  const std::string stream = ": comment\n\ndata: {\"a\":1}\n\nevent: x\r\ndata:b\r\n\r\ndata: [DONE]\n\n";
+  const std::string stream =
+      ": comment\n\ndata: {\"a\":1}\n\nevent: x\r\ndata:b\r\n\r\ndata: [DONE]\n\n";
   const std::vector<std::string> expected = {"{\"a\":1}", "b", "[DONE]"};
   for (size_t cut = 0; cut <= stream.size(); ++cut) {
     EventReader reader;

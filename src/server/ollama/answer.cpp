@@ -97,7 +97,8 @@ std::string Answer::take(const Json& event) {
     if (!finish.empty()) reason_ = finish == "length" ? "length" : "stop";
     return take_delta(choice.value("delta", Json::object()), logprobs_of(choice));
   }
-  for (const Json& token : event.value("tokens", Json::array())) tokens_.push_back(token.get<int>());
+  for (const Json& token : event.value("tokens", Json::array()))
+    tokens_.push_back(token.get<int>());
   if (event.value("stop", false)) {
     reason_ = text_in(event, "stop_type") == "limit" ? "length" : "stop";
   }

@@ -63,7 +63,8 @@ TEST(Answer, AChatIsLinesWhereverItIsCut) {
     Answer answer(frame(AnswerFrame::Kind::chat, true));
     const std::vector<Json> all = lines(answered(answer, kChat, cut));
     ASSERT_EQ(all.size(), 4) << cut;
-    EXPECT_EQ(all[0]["message"], (Json{{"role", "assistant"}, {"content", ""}, {"thinking", "hm"}}));
+    EXPECT_EQ(all[0]["message"],
+              (Json{{"role", "assistant"}, {"content", ""}, {"thinking", "hm"}}));
     EXPECT_EQ(all[1]["message"]["content"], "Par");
     EXPECT_EQ(all[1]["done"], false);
     EXPECT_EQ(all[2]["message"]["content"], "is \"é\"");
@@ -87,8 +88,9 @@ TEST(Answer, WithoutStreamingItIsOneObject) {
 }
 
 TEST(Answer, CallsComeWhole) {
-  const Json call = {{"function", {{"index", 0}, {"name", "weather"}, {"arguments", {{"city", "Oslo"}}}}},
-                     {"id", "a"}};
+  const Json call = {
+      {"function", {{"index", 0}, {"name", "weather"}, {"arguments", {{"city", "Oslo"}}}}},
+      {"id", "a"}};
   Answer streamed(frame(AnswerFrame::Kind::chat, true));
   const std::vector<Json> all = lines(answered(streamed, kCalls, 20));
   ASSERT_EQ(all.size(), 2);
@@ -113,8 +115,9 @@ TEST(Answer, AGenerateTellsItsContext) {
 }
 
 TEST(Answer, ErrorsEndIt) {
-  const std::string events = kCompletion.substr(0, kCompletion.find("data", 5)) +
-                             "data: {\"error\":{\"code\":500,\"message\":\"the drive failed\"}}\n\n";
+  const std::string events =
+      kCompletion.substr(0, kCompletion.find("data", 5)) +
+      "data: {\"error\":{\"code\":500,\"message\":\"the drive failed\"}}\n\n";
   Answer streamed(frame(AnswerFrame::Kind::generate, true));
   const std::vector<Json> all = lines(answered(streamed, events, 3));
   ASSERT_EQ(all.size(), 2);

@@ -95,9 +95,10 @@ Status take_think(const Json& think, Json& request) {
     request["chat_template_kwargs"] = {{"enable_thinking", true}, {"reasoning_effort", think}};
     return Status();
   }
-  return wrong(fmt::format("invalid think value: {} (must be \"high\", \"medium\", \"low\", true, or "
-                           "false)",
-                           think.dump()));
+  return wrong(
+      fmt::format("invalid think value: {} (must be \"high\", \"medium\", \"low\", true, or "
+                  "false)",
+                  think.dump()));
 }
 
 }  // namespace

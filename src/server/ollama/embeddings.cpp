@@ -29,9 +29,9 @@ std::vector<double> cut(std::vector<double> values, size_t dimensions) {
 
 Result<Json> embed_request(const Json& body) {
   const Json input = body.value("input", Json());
-  const bool texts = input.is_array() && std::all_of(input.begin(), input.end(), [](const Json& one) {
-                       return one.is_string();
-                     });
+  const bool texts =
+      input.is_array() &&
+      std::all_of(input.begin(), input.end(), [](const Json& one) { return one.is_string(); });
   if (!input.is_string() && !texts) return wrong("invalid input type");
   return Json{{"input", input}};
 }

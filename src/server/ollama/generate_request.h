@@ -32,8 +32,8 @@ struct GeneratePlan {
 // Errors: invalid_argument.
 Result<GeneratePlan> plan_generate(const Json& body, const ModelFacts& model);
 
-// Makes the prompt of a plan that tells its context, asking the model's process for its template and
-// tokens. Returns the prompt's tokens. Errors: failed, as the process words it.
+// Makes the prompt of a plan that tells its context, asking the model's process for its template
+// and tokens. Returns the prompt's tokens. Errors: failed, as the process words it.
 Result<std::vector<int>> make_prompt(GeneratePlan& plan, const AskModel& ask);
 
 }  // namespace hypura::ollama

@@ -71,7 +71,8 @@ std::string modelfile(const CatalogModel& model) {
   if (!model.texts.chat_template.empty()) {
     text += fmt::format("TEMPLATE \"\"\"{}\"\"\"\n", model.texts.chat_template);
   }
-  if (!model.texts.system.empty()) text += fmt::format("SYSTEM \"\"\"{}\"\"\"\n", model.texts.system);
+  if (!model.texts.system.empty())
+    text += fmt::format("SYSTEM \"\"\"{}\"\"\"\n", model.texts.system);
   const Json parameters = Json::parse(model.texts.parameters, nullptr, false);
   if (!parameters.is_object()) return text;
   for (const auto& [name, value] : parameters.items()) {

@@ -106,8 +106,9 @@ Result<std::optional<int>> asked_context(const Json& options) {
   const int64_t count = tokens->get<int64_t>();
   if (count == 0) return std::optional<int>();
   if (count < 0 || count > kContextMax) {
-    return Status(StatusCode::invalid_argument,
-                  fmt::format("option \"num_ctx\": {} is not between 1 and {}", count, kContextMax));
+    return Status(
+        StatusCode::invalid_argument,
+        fmt::format("option \"num_ctx\": {} is not between 1 and {}", count, kContextMax));
   }
   return std::optional(static_cast<int>(count));
 }

@@ -67,8 +67,10 @@ TEST(ChatRequest, FormatsAndThinking) {
   EXPECT_EQ(chat(R"({"messages":[],"format":{"type":"object"}})")["response_format"]["json_schema"]
                 ["schema"]["type"],
             "object");
-  EXPECT_EQ(chat(R"({"messages":[],"think":false})")["chat_template_kwargs"]["enable_thinking"], false);
-  EXPECT_EQ(chat(R"({"messages":[],"think":"low"})")["chat_template_kwargs"]["reasoning_effort"], "low");
+  EXPECT_EQ(chat(R"({"messages":[],"think":false})")["chat_template_kwargs"]["enable_thinking"],
+            false);
+  EXPECT_EQ(chat(R"({"messages":[],"think":"low"})")["chat_template_kwargs"]["reasoning_effort"],
+            "low");
   EXPECT_TRUE(chat(R"({"messages":[],"think":"much"})").is_string());
   EXPECT_TRUE(chat(R"({"messages":[],"format":"yaml"})").is_string());
 }
@@ -94,15 +96,17 @@ TEST(GenerateRequest, GoesTheWayThatTheRequestNeeds) {
 
 TEST(GenerateRequest, RefusesWhatExcludesEachOther) {
   const ModelFacts model{.name = "m"};
-  for (const char* body : {R"({"prompt":"a","raw":true,"system":"s"})", R"({"prompt":"a","suffix":"b"})",
-                           R"({"prompt":1})", R"({"prompt":"a","context":"x"})",
-                           R"({"prompt":"a","template":"{{ range .Messages }}{{ end }}"})"}) {
+  for (const char* body :
+       {R"({"prompt":"a","raw":true,"system":"s"})", R"({"prompt":"a","suffix":"b"})",
+        R"({"prompt":1})", R"({"prompt":"a","context":"x"})",
+        R"({"prompt":"a","template":"{{ range .Messages }}{{ end }}"})"}) {
     EXPECT_FALSE(plan_generate(Json::parse(body), model).ok()) << body;
   }
 }
 
 TEST(GenerateRequest, APromptIsContextTemplateAndTokens) {
-  GeneratePlan made = plan(R"({"prompt":"a","context":[5,6]})", {.name = "m", .template_text = "t"});
+  GeneratePlan made =
+      plan(R"({"prompt":"a","context":[5,6]})", {.name = "m", .template_text = "t"});
   std::vector<std::string> asked;
   const auto ask = [&](Exchange::Request request) -> WholeAnswer {
     asked.push_back(request.path);

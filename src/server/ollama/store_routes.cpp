@@ -192,7 +192,8 @@ void has_blob(const Service& service, const httplib::Request& request,
 class Upload {
  public:
   explicit Upload(std::string path)
-      : path_(std::move(path)), file_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) {}
+      : path_(std::move(path)),
+        file_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) {}
   ~Upload() {
     if (file_ >= 0) ::close(file_);
     if (!kept_) ::unlink(path_.c_str());

@@ -30,7 +30,8 @@ Protocol protocol_of(std::string_view path) {
 // What needs no key: whether the server is well, and its page, which asks for the key.
 bool is_open(const httplib::Request& request) {
   const std::string& path = request.path;
-  return path == "/health" || path == "/v1/health" || path == "/" || path.starts_with("/dashboard/");
+  return path == "/health" || path == "/v1/health" || path == "/" ||
+         path.starts_with("/dashboard/");
 }
 
 void allow_origin(const HttpRules& rules, const httplib::Request& request,

@@ -47,7 +47,8 @@ std::optional<nlohmann::ordered_json> json_body(const httplib::Request& request,
 std::optional<std::string> model_in(const nlohmann::ordered_json& body, const Service& service,
                                     httplib::Response& response, Protocol protocol);
 
-// OpenAI's and Anthropic's protocols and llama.cpp's own, as its server in a model's process has them.
+// OpenAI's and Anthropic's protocols and llama.cpp's own, as its server in a model's process has
+// them.
 void add_model_routes(httplib::Server& server, Service& service);
 // The dashboard, at /.
 void add_dashboard_routes(httplib::Server& server);
