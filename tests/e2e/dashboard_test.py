@@ -184,7 +184,8 @@ class Checks:
         self.open_connected()
         light = self.colour()
         self.ask(self.question)
-        self.page.wait("return document.querySelector('.message.assistant > .text')?.textContent.length > 240")
+        for number in ("#speed", "#drive"):
+            self.page.wait("return document.querySelector(arguments[0]).textContent !== '–'", number)
         self.keep_screenshot("light")
         self.page.prefer("dark")
         self.page.wait("return getComputedStyle(document.body).backgroundColor !== arguments[0]", light)
@@ -214,7 +215,7 @@ class Checks:
             self.assertEqual(outside, [], width)
         self.page.size(*PHONE, scale=2)
         self.ask(self.question)
-        self.page.wait("return document.querySelector('.message.assistant > .text')?.textContent.length > 40")
+        self.page.wait("return document.querySelector('#speed').textContent !== '–'")
         self.keep_screenshot("phone")
 
     def test_a_server_that_is_gone_is_said_and_found_again(self):
