@@ -36,7 +36,7 @@ std::string message_of(const Json& error) {
 }
 
 // Both of llama.cpp's lists: OpenAI's `content`, and its own.
-Json logprobs_of(const Json& event) {
+Json logprobs_of(const Json& event, int top_max) {
   const Json* list = nullptr;
   if (event.contains("completion_probabilities")) {
     list = &event["completion_probabilities"];
@@ -53,8 +53,11 @@ Json logprobs_of(const Json& event) {
   for (const Json& token : *list) {
     Json one = entry(token);
     const Json top = token.value("top_logprobs", Json::array());
-    if (!top.empty()) one["top_logprobs"] = Json::array();
-    for (const Json& other : top) one["top_logprobs"].push_back(entry(other));
+    int left = top_max;
+    for (const Json& other : top) {
+      if (left-- <= 0) break;
+      one["top_logprobs"].push_back(entry(other));
+    }
     out.push_back(std::move(one));
   }
   return out;
@@ -95,14 +98,16 @@ std::string Answer::take(const Json& event) {
     const Json& choice = event["choices"][0];
     const std::string finish = text_in(choice, "finish_reason");
     if (!finish.empty()) reason_ = finish == "length" ? "length" : "stop";
-    return take_delta(choice.value("delta", Json::object()), logprobs_of(choice));
+    return take_delta(choice.value("delta", Json::object()),
+                      logprobs_of(choice, frame_.top_logprobs));
   }
   for (const Json& token : event.value("tokens", Json::array()))
     tokens_.push_back(token.get<int>());
   if (event.value("stop", false)) {
     reason_ = text_in(event, "stop_type") == "limit" ? "length" : "stop";
+    token_count_ = event.value("tokens_predicted", size_t{0});
   }
-  return say(text_in(event, "content"), std::string(), logprobs_of(event));
+  return say(text_in(event, "content"), std::string(), logprobs_of(event, frame_.top_logprobs));
 }
 
 std::string Answer::take_delta(const Json& delta, const Json& logprobs) {
@@ -146,11 +151,13 @@ Json Answer::text_fields(const std::string& text, const std::string& thinking) c
   return {{"message", message}};
 }
 
+// Without a call that the end of the answer cut off: nobody should act on half of it.
 Json Answer::tool_calls() const {
   Json calls = Json::array();
   for (const auto& [index, call] : calls_) {
-    Json arguments = Json::parse(call.arguments, nullptr, false);
-    if (!arguments.is_object()) arguments = Json::object();
+    Json arguments = call.arguments.empty() ? Json::object()
+                                            : Json::parse(call.arguments, nullptr, false);
+    if (!arguments.is_object()) continue;
     Json entry = {{"function",
                    {{"index", index}, {"name", call.name}, {"arguments", std::move(arguments)}}}};
     if (!call.id.empty()) entry["id"] = call.id;
@@ -162,13 +169,14 @@ Json Answer::tool_calls() const {
 Json Answer::last_piece() const {
   Json out = piece();
   out.update(text_fields(text_, thinking_));
-  if (!frame_.stream && !calls_.empty() && frame_.kind == AnswerFrame::Kind::chat) {
-    out["message"]["tool_calls"] = tool_calls();
+  if (!frame_.stream && frame_.kind == AnswerFrame::Kind::chat) {
+    Json calls = tool_calls();
+    if (!calls.empty()) out["message"]["tool_calls"] = std::move(calls);
   }
   out["done"] = true;
   out["done_reason"] = reason_;
   if (!logprobs_.empty()) out["logprobs"] = logprobs_;
-  if (frame_.tells_context) {
+  if (frame_.tells_context && tokens_.size() == token_count_) {
     std::vector<int> context = frame_.prompt_tokens;
     context.insert(context.end(), tokens_.begin(), tokens_.end());
     out["context"] = context;
@@ -187,16 +195,21 @@ Json Answer::last_piece() const {
 }
 
 std::string Answer::on_end() {
+  if (error_.empty() && reason_.empty()) {
+    const std::string line = on_failure("the model's process broke off its answer");
+    if (frame_.stream) return line;
+  }
   if (!error_.empty()) {
     return frame_.stream ? std::string() : dump({{"error", error_}});
   }
   std::string out;
-  if (frame_.stream && !calls_.empty() && frame_.kind == AnswerFrame::Kind::chat) {
-    Json calls = piece();
-    calls.update(text_fields(std::string(), std::string()));
-    calls["message"]["tool_calls"] = tool_calls();
-    calls["done"] = false;
-    out = dump(calls) + "\n";
+  if (Json calls = tool_calls();
+      frame_.stream && !calls.empty() && frame_.kind == AnswerFrame::Kind::chat) {
+    Json line = piece();
+    line.update(text_fields(std::string(), std::string()));
+    line["message"]["tool_calls"] = std::move(calls);
+    line["done"] = false;
+    out = dump(line) + "\n";
   }
   return out + dump(last_piece()) + (frame_.stream ? "\n" : "");
 }

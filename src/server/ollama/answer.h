@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,11 @@ struct AnswerFrame {
   Kind kind = Kind::chat;
   std::string model;
   bool stream = true;  // NDJSON as it comes; else one object at the end
+  int top_logprobs = 0;  // alternatives of a token that are told
   double load_seconds = 0;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
-  // Of a generate that says its `context`: the prompt's tokens.
+  // Of a generate that says its `context`: the prompt's tokens. It does not where llama.cpp left
+  // out tokens of the answer, as it does with those that split a character.
   bool tells_context = false;
   std::vector<int> prompt_tokens = {};
 };
@@ -59,7 +62,8 @@ class Answer final : public AnswerTranslator {
   Json logprobs_ = Json::array();
   std::map<int, ToolCall> calls_;
   std::vector<int> tokens_;
-  std::string reason_ = "stop";
+  std::string reason_;  // empty: not done
+  std::optional<size_t> token_count_;  // of a completion
   std::string error_;
   Json timings_;
 };

@@ -38,7 +38,7 @@ const std::string kCompletion =
     "\n\n"
     R"(data: {"content":" b","tokens":[8],"stop":false})"
     "\n\n"
-    R"(data: {"content":"","tokens":[],"stop":true,"stop_type":"eos","timings":{"prompt_n":2,"cache_n":0}})"
+    R"(data: {"content":"","tokens":[],"stop":true,"stop_type":"eos","tokens_predicted":2,"timings":{"prompt_n":2,"cache_n":0}})"
     "\n\n";
 
 AnswerFrame frame(AnswerFrame::Kind kind, bool stream) {
@@ -125,6 +125,52 @@ TEST(Answer, ErrorsEndIt) {
   Answer whole(frame(AnswerFrame::Kind::generate, false));
   EXPECT_EQ(Json::parse(answered(whole, events, 3)), (Json{{"error", "the drive failed"}}));
   EXPECT_EQ(whole.http_code(), 500);
+}
+
+// A token that splits a character comes in no event of its own.
+TEST(Answer, ACutContextIsNotTold) {
+  AnswerFrame told = frame(AnswerFrame::Kind::generate, false);
+  told.tells_context = true;
+  Answer answer(told);
+  const size_t second = kCompletion.find("data", 5);
+  EXPECT_FALSE(Json::parse(answered(answer, kCompletion.substr(second), 3)).contains("context"));
+}
+
+TEST(Answer, ACallThatWasCutOffIsNone) {
+  std::string events = kCalls.substr(0, kCalls.find("data", kCalls.find("city")));
+  events += R"(data: {"choices":[{"finish_reason":"length","index":0,"delta":{}}]})";
+  events += "\n\n";
+  Answer streamed(frame(AnswerFrame::Kind::chat, true));
+  const std::vector<Json> all = lines(answered(streamed, events, 20));
+  ASSERT_EQ(all.size(), 1);
+  EXPECT_EQ(all[0]["done_reason"], "length");
+  Answer whole(frame(AnswerFrame::Kind::chat, false));
+  EXPECT_FALSE(Json::parse(answered(whole, events, 0))["message"].contains("tool_calls"));
+}
+
+TEST(Answer, AnAnswerThatBreaksOffIsAnError) {
+  const std::string events = kChat.substr(0, kChat.find("data: {\"choices\":[{\"finish_reason\":\"length"));
+  Answer streamed(frame(AnswerFrame::Kind::chat, true));
+  EXPECT_TRUE(lines(answered(streamed, events, 0)).back().contains("error"));
+  Answer whole(frame(AnswerFrame::Kind::chat, false));
+  EXPECT_TRUE(Json::parse(answered(whole, events, 0)).contains("error"));
+  EXPECT_EQ(whole.http_code(), 500);
+}
+
+TEST(Answer, LogprobsHaveAsManyAlternativesAsAsked) {
+  const std::string events =
+      R"(data: {"choices":[{"finish_reason":"stop","index":0,"delta":{"content":"a"},"logprobs":)"
+      R"({"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[)"
+      R"({"token":"a","logprob":-0.5,"bytes":[97]},{"token":"b","logprob":-1.5,"bytes":[98]}]}]}}]})"
+      "\n\n";
+  for (const int top : {0, 1, 2}) {
+    AnswerFrame asked = frame(AnswerFrame::Kind::chat, false);
+    asked.top_logprobs = top;
+    Answer answer(asked);
+    const Json token = Json::parse(answered(answer, events, 0))["logprobs"][0];
+    EXPECT_EQ(token["token"], "a");
+    EXPECT_EQ(token.value("top_logprobs", Json::array()).size(), static_cast<size_t>(top));
+  }
 }
 
 TEST(Answer, TimesAreRfc3339) {

@@ -2,12 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <deque>
 #include <string>
+#include <utility>
 
 #include "nlohmann/json.hpp"
 
 namespace hypura::ollama {
 namespace {
+
+constexpr int kTopLogprobsMax = 20;
 
 Status wrong(const std::string& message) { return Status(StatusCode::invalid_argument, message); }
 
@@ -27,8 +32,34 @@ const char* image_type(std::string_view base64) {
   return "image/png";
 }
 
+// Templates match calls and results by ids, which Ollama's clients may leave out: a result then
+// answers the first open call of its name, or the first.
+class CallIds {
+ public:
+  std::string add(const Json& call, const Json& name) {
+    std::string id = fmt::format("call_{}", count_++);
+    if (call.contains("id") && call["id"].is_string()) id = call["id"];
+    open_.emplace_back(id, name);
+    return id;
+  }
+  // Empty: no call is open.
+  std::string take(const Json& name) {
+    if (open_.empty()) return std::string();
+    auto found = std::find_if(open_.begin(), open_.end(),
+                              [&](const auto& call) { return call.second == name; });
+    if (found == open_.end()) found = open_.begin();
+    std::string id = std::move(found->first);
+    open_.erase(found);
+    return id;
+  }
+
+ private:
+  int count_ = 0;  // of all messages
+  std::deque<std::pair<std::string, Json>> open_;
+};
+
 // Ollama's arguments are an object, OpenAI's a text.
-Result<Json> tool_calls(const Json& calls) {
+Result<Json> tool_calls(const Json& calls, CallIds& ids) {
   Json out = Json::array();
   if (!calls.is_array()) return wrong("tool_calls must be an array");
   for (const Json& call : calls) {
@@ -37,10 +68,7 @@ Result<Json> tool_calls(const Json& calls) {
       return wrong("tool_calls: a function with a name is required");
     }
     const Json arguments = function.value("arguments", Json::object());
-    const std::string id = call.contains("id") && call["id"].is_string()
-                               ? call["id"].get<std::string>()
-                               : fmt::format("call_{}", out.size());
-    out.push_back({{"id", id},
+    out.push_back({{"id", ids.add(call, function["name"])},
                    {"type", "function"},
                    {"function",
                     {{"name", function["name"]},
@@ -50,7 +78,7 @@ Result<Json> tool_calls(const Json& calls) {
   return out;
 }
 
-Result<Json> message_of(const Json& message) {
+Result<Json> message_of(const Json& message, CallIds& ids) {
   if (!message.is_object()) return wrong("messages must be objects");
   const Result<std::string> role = text_at(message, "role");
   const Result<std::string> content = text_at(message, "content");
@@ -64,12 +92,17 @@ Result<Json> message_of(const Json& message) {
   (*out)["role"] = *role;
   if (!thinking->empty()) (*out)["reasoning_content"] = *thinking;
   if (message.contains("tool_calls") && !message["tool_calls"].is_null()) {
-    const Result<Json> calls = tool_calls(message["tool_calls"]);
+    const Result<Json> calls = tool_calls(message["tool_calls"], ids);
     if (!calls.ok()) return calls.status();
     if (!calls->empty()) (*out)["tool_calls"] = *calls;
   }
   if (message.contains("tool_name")) (*out)["name"] = message["tool_name"];
-  if (message.contains("tool_call_id")) (*out)["tool_call_id"] = message["tool_call_id"];
+  if (message.contains("tool_call_id")) {
+    (*out)["tool_call_id"] = message["tool_call_id"];
+  } else if (*role == "tool") {
+    const std::string id = ids.take(message.value("tool_name", Json()));
+    if (!id.empty()) (*out)["tool_call_id"] = id;
+  }
   return out;
 }
 
@@ -119,6 +152,15 @@ Result<Json> user_message(const std::string& text, const Json& images) {
   return Json{{"role", "user"}, {"content", parts}};
 }
 
+Result<int> top_logprobs(const Json& body) {
+  const Json top = body.value("top_logprobs", Json());
+  if (top.is_null()) return 0;
+  if (!top.is_number_integer() || top < 0 || top > kTopLogprobsMax) {
+    return wrong(fmt::format("top_logprobs must be between 0 and {}", kTopLogprobsMax));
+  }
+  return top.get<int>();
+}
+
 Status take_common(const Json& body, Json& request) {
   if (Status status = take_options(body.value("options", Json()), request); !status.ok()) {
     return status;
@@ -127,13 +169,11 @@ Status take_common(const Json& body, Json& request) {
     return status;
   }
   if (Status status = take_think(body.value("think", Json()), request); !status.ok()) return status;
+  const Result<int> top = top_logprobs(body);
+  if (!top.ok()) return top.status();
   if (body.value("logprobs", Json()) == true) {
-    request["logprobs"] = true;
-    const Json top = body.value("top_logprobs", Json(0));
-    if (!top.is_number_integer() || top < 0 || top > 20) {
-      return wrong("top_logprobs must be between 0 and 20");
-    }
-    request["top_logprobs"] = top;
+    // Not "logprobs", which llama.cpp refuses beside tools; and without alternatives it gives none.
+    request["n_probs"] = std::max(1, *top);
   }
   request["stream"] = true;
   return Status();
@@ -145,14 +185,20 @@ Result<Json> chat_request(const Json& body) {
   const Json messages = body.value("messages", Json::array());
   if (!messages.is_array()) return wrong("messages must be an array");
   request["messages"] = Json::array();
+  CallIds ids;
   for (const Json& message : messages) {
-    Result<Json> taken = message_of(message);
+    Result<Json> taken = message_of(message, ids);
     if (!taken.ok()) return taken.status();
     request["messages"].push_back(*std::move(taken));
   }
   if (body.contains("tools") && !body["tools"].is_null()) {
     if (!body["tools"].is_array()) return wrong("tools must be an array");
-    if (!body["tools"].empty()) request["tools"] = body["tools"];
+    if (body["tools"].empty()) return request;
+    request["tools"] = body["tools"];
+    for (Json& tool : request["tools"]) {
+      if (!tool.is_object()) return wrong("tools must be objects");
+      if (tool.value("type", Json()).is_null()) tool["type"] = "function";
+    }
   }
   return request;
 }

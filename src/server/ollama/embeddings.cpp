@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -25,6 +27,22 @@ std::vector<double> cut(std::vector<double> values, size_t dimensions) {
   return values;
 }
 
+// The member of a success, or null.
+Json asked_for(const AskModel& ask, const Exchange::Request& request, const char* key) {
+  const WholeAnswer answer = ask(request);
+  const Json json = answer.status == 200 ? Json::parse(answer.body, nullptr, false) : Json();
+  return json.is_object() ? json.value(key, Json()) : Json();
+}
+
+// Tokens that llama.cpp takes, which are fewer than its context has; 0: not known.
+size_t tokens_max(const AskModel& ask) {
+  const Json settings =
+      asked_for(ask, {.method = "GET", .path = "/props"}, "default_generation_settings");
+  const Json context = settings.is_object() ? settings.value("n_ctx", Json()) : Json();
+  if (!context.is_number_unsigned()) return 0;
+  return std::max<size_t>(context.get<size_t>(), 1) - 1;
+}
+
 }  // namespace
 
 Result<Json> embed_request(const Json& body) {
@@ -40,6 +58,28 @@ Result<Json> embeddings_request(const Json& body) {
   const Json prompt = body.value("prompt", Json(""));
   if (!prompt.is_string()) return wrong("prompt must be a string");
   return Json{{"input", prompt}};
+}
+
+Json fit_input(Json request, const AskModel& ask) {
+  Json texts = request["input"].is_array() ? request["input"] : Json::array({request["input"]});
+  const size_t most = tokens_max(ask);
+  bool is_cut = false;
+  for (Json& text : texts) {
+    // A token is a byte or more, beside the few that a model puts around them.
+    constexpr size_t kAround = 4;
+    if (most == 0 || text.get_ref<const std::string&>().size() + kAround <= most) continue;
+    const Json body = {{"content", text}, {"add_special", true}, {"parse_special", true}};
+    Json tokens = asked_for(
+        ask,
+        {.path = "/tokenize", .body = body.dump(-1, ' ', false, Json::error_handler_t::replace)},
+        "tokens");
+    if (!tokens.is_array() || tokens.size() <= most) continue;
+    tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(most), tokens.end());
+    text = std::move(tokens);
+    is_cut = true;
+  }
+  if (is_cut) request["input"] = std::move(texts);
+  return request;
 }
 
 std::string EmbedAnswer::on_data(std::string_view data) {

@@ -3,6 +3,7 @@
 #include "base/status.h"
 #include "server/answer_translator.h"
 #include "server/ollama/request_options.h"
+#include "server/proxy.h"
 
 namespace hypura::ollama {
 
@@ -10,6 +11,10 @@ namespace hypura::ollama {
 // Errors: invalid_argument.
 Result<Json> embed_request(const Json& body);
 Result<Json> embeddings_request(const Json& body);
+
+// The request with texts that are longer than the model's context cut to it, as their first tokens.
+// As it is where the model's process does not say what they are: it then refuses them itself.
+Json fit_input(Json request, const AskModel& ask);
 
 // Ollama's answer made of OpenAI's, which is one object.
 class EmbedAnswer final : public AnswerTranslator {

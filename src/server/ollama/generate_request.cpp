@@ -62,11 +62,6 @@ void become_completion(Json& request) {
                                                              : format["json_schema"]["schema"];
     request.erase("response_format");
   }
-  if (request.contains("logprobs")) {
-    request["n_probs"] = std::max(1, request["top_logprobs"].get<int>());
-    request.erase("logprobs");
-    request.erase("top_logprobs");
-  }
   request["return_tokens"] = true;
 }
 
@@ -97,7 +92,20 @@ Result<GeneratePlan> plan_generate(const Json& body, const ModelFacts& model) {
   Result<Json> user = user_message(texts->prompt, body.value("images", Json()));
   if (!user.ok()) return user.status();
 
-  if (!texts->suffix.empty()) {
+  const bool images = (*user)["content"].is_array();
+  const Json think = body.value("think", Json());
+  const bool asks_to_think = !think.is_null() && think != false;
+  // What is only possible in a chat, which is what tells thoughts apart and reads images.
+  const char* const text_only = raw == true                     ? "raw"
+                                : !texts->template_text.empty() ? "template"
+                                : !plan.context.empty()         ? "context"
+                                : !texts->suffix.empty()        ? "suffix"
+                                                                : nullptr;
+  if (text_only != nullptr && (images || asks_to_think)) {
+    return wrong(fmt::format("{} cannot be used with {}", images ? "images" : "think", text_only));
+  }
+
+  if (!texts->suffix.empty() && texts->template_text.empty()) {
     if (!model.can_insert) return wrong(fmt::format("{} does not support insert", model.name));
     plan.way = GeneratePlan::Way::infill;
     plan.path = "/infill";
@@ -106,9 +114,7 @@ Result<GeneratePlan> plan_generate(const Json& body, const ModelFacts& model) {
     plan.request["input_suffix"] = texts->suffix;
     return plan;
   }
-  const bool images = (*user)["content"].is_array();
-  const bool thinks = model.can_think || (body.contains("think") && body["think"] != false);
-  if (images || (thinks && raw != true && texts->template_text.empty() && plan.context.empty())) {
+  if (images || ((model.can_think || asks_to_think) && text_only == nullptr)) {
     plan.way = GeneratePlan::Way::chat;
     plan.path = "/v1/chat/completions";
     plan.request["messages"] = messages_of(*texts, *user);
@@ -124,13 +130,15 @@ Result<GeneratePlan> plan_generate(const Json& body, const ModelFacts& model) {
   if (!texts->template_text.empty()) {
     Result<std::string> text = render_template(texts->template_text, {{"System", texts->system},
                                                                       {"Prompt", texts->prompt},
-                                                                      {"Suffix", ""}});
+                                                                      {"Suffix", texts->suffix}});
     if (!text.ok()) return text.status();
     plan.text = *std::move(text);
   } else if (model.template_text.empty()) {
     plan.text = texts->system + texts->prompt;
   } else {
     plan.messages = messages_of(*texts, *user);
+    // It would stand in the text.
+    if (model.can_think) plan.request["chat_template_kwargs"]["enable_thinking"] = false;
   }
   return plan;
 }

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
+#include <cmath>
 #include <string>
 #include <string_view>
 
@@ -35,9 +35,13 @@ constexpr std::array kOptions = std::to_array<Option>({
     {"mirostat_eta", "mirostat_eta", Type::number},
     {"seed", "seed", Type::integer},
     {"num_keep", "n_keep", Type::integer},
+    {"num_predict", "n_predict", Type::integer},
 });
 
 constexpr int kContextMax = 1 << 24;
+// For repeat_last_n: more than contexts have; llama.cpp reserves 4 bytes for each.
+constexpr int kAllTokens = 1 << 20;
+constexpr double kWholeMax = 9e15;  // that a double tells apart
 
 Status wrong_type(std::string_view name, const char* type) {
   return Status(StatusCode::invalid_argument,
@@ -48,7 +52,7 @@ Status take_option(const Option& option, const Json& value, Json& request) {
   if (option.type == Type::integer) {
     // Clients written in JavaScript have only one kind of number.
     const bool whole = value.is_number_integer() ||
-                       (value.is_number_float() &&
+                       (value.is_number_float() && std::abs(value.get<double>()) <= kWholeMax &&
                         value.get<double>() == static_cast<double>(value.get<int64_t>()));
     if (!whole) return wrong_type(option.name, "integer");
     request[option.theirs] = value.get<int64_t>();
@@ -72,12 +76,22 @@ Status take_stop(const Json& stop, Json& request) {
   return Status();
 }
 
+// What llama.cpp's server says otherwise, or refuses.
+void adapt(Json& request) {
+  // No limit (0 and -1) and until the context is full (-2) are one: a context does not move on.
+  if (request["n_predict"] <= 0) request["n_predict"] = -1;
+  if (request.contains("repeat_last_n") && request["repeat_last_n"] < 0) {
+    request["repeat_last_n"] = kAllTokens;
+  }
+  if (request.contains("n_keep") && request["n_keep"] < 0) request["n_keep"] = -1;
+}
+
 }  // namespace
 
 Status take_options(const Json& options, Json& request) {
   request["top_p"] = 0.9;
   request["min_p"] = 0.0;
-  request["repeat_penalty"] = 1.1;
+  request["repeat_penalty"] = 1.0;
   request["n_predict"] = -1;
   if (options.is_null()) return Status();
   if (!options.is_object()) return wrong_type("options", "object");
@@ -89,12 +103,7 @@ Status take_options(const Json& options, Json& request) {
   if (const auto stop = options.find("stop"); stop != options.end() && !stop->is_null()) {
     if (Status status = take_stop(*stop, request); !status.ok()) return status;
   }
-  if (const auto count = options.find("num_predict"); count != options.end() && !count->is_null()) {
-    if (!count->is_number_integer()) return wrong_type("num_predict", "integer");
-    // -1 and -2, until the model ends and until the context is full, are one here: a context does
-    // not move on.
-    request["n_predict"] = std::max<int64_t>(-1, count->get<int64_t>());
-  }
+  adapt(request);
   return Status();
 }
 

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "nlohmann/json.hpp"
@@ -17,7 +18,7 @@ TEST(ChatRequest, HasOllamasDefaults) {
   const Json request = chat(R"({"messages":[]})");
   EXPECT_EQ(request["top_p"], 0.9);
   EXPECT_EQ(request["min_p"], 0.0);
-  EXPECT_EQ(request["repeat_penalty"], 1.1);
+  EXPECT_EQ(request["repeat_penalty"], 1.0);
   EXPECT_EQ(request["n_predict"], -1);
   EXPECT_EQ(request["stream"], true);
 }
@@ -32,6 +33,43 @@ TEST(ChatRequest, TakesOptions) {
   EXPECT_EQ(request["n_predict"], -1);
   EXPECT_EQ(request["n_keep"], 4);
   EXPECT_FALSE(request.contains("num_gpu"));
+}
+
+TEST(ChatRequest, AdaptsWhatLlamaCppRefuses) {
+  const auto options = [](const std::string& text) {
+    return chat(("{\"messages\":[],\"options\":" + text + "}").c_str());
+  };
+  EXPECT_EQ(options(R"({"repeat_last_n":-1})")["repeat_last_n"], 1 << 20);
+  EXPECT_EQ(options(R"({"num_keep":-2})")["n_keep"], -1);
+  EXPECT_EQ(options(R"({"num_predict":0})")["n_predict"], -1);
+  EXPECT_EQ(options(R"({"num_predict":5.0})")["n_predict"], 5);
+  EXPECT_EQ(options(R"({"seed":1e300})"), "option \"seed\" must be of type integer");
+}
+
+TEST(ChatRequest, LogprobsComeWithOrWithoutAlternatives) {
+  EXPECT_EQ(chat(R"({"messages":[],"logprobs":true})")["n_probs"], 1);
+  EXPECT_EQ(chat(R"({"messages":[],"logprobs":true,"top_logprobs":null})")["n_probs"], 1);
+  const Json request = chat(R"({"messages":[],"logprobs":true,"top_logprobs":7})");
+  EXPECT_EQ(request["n_probs"], 7);
+  EXPECT_FALSE(request.contains("logprobs"));
+  EXPECT_FALSE(chat(R"({"messages":[],"top_logprobs":7})").contains("n_probs"));
+  EXPECT_TRUE(chat(R"({"messages":[],"top_logprobs":21})").is_string());
+}
+
+TEST(ChatRequest, ResultsOfToolsAnswerCallsByName) {
+  const Json messages = chat(R"({"messages":[
+      {"role":"assistant","tool_calls":[{"function":{"name":"f"}},
+                                        {"id":"x","function":{"name":"g"}}]},
+      {"role":"tool","tool_name":"g","content":"1"},{"role":"tool","content":"2"},
+      {"role":"assistant","tool_calls":[{"function":{"name":"f"}}]},
+      {"role":"tool","tool_call_id":"own","content":"3"}],
+      "tools":[{"function":{"name":"f"}}]})")["messages"];
+  EXPECT_EQ(messages[0]["tool_calls"][0]["id"], "call_0");
+  EXPECT_EQ(messages[1]["tool_call_id"], "x");
+  EXPECT_EQ(messages[2]["tool_call_id"], "call_0");
+  EXPECT_NE(messages[3]["tool_calls"][0]["id"], "call_0");
+  EXPECT_EQ(messages[4]["tool_call_id"], "own");
+  EXPECT_EQ(chat(R"({"messages":[],"tools":[{"function":{}}]})")["tools"][0]["type"], "function");
 }
 
 TEST(ChatRequest, NamesTheOptionOfAWrongType) {
@@ -104,6 +142,24 @@ TEST(GenerateRequest, RefusesWhatExcludesEachOther) {
   }
 }
 
+TEST(GenerateRequest, NothingIsLeftOutInSilence) {
+  const ModelFacts model{.name = "m", .can_think = true, .can_insert = true};
+  for (const char* way : {R"("raw":true)", R"("template":"{{ .Prompt }}")", R"("context":[1])",
+                          R"("suffix":"b")"}) {
+    for (const char* chats_only : {R"("images":["x"])", R"("think":true)"}) {
+      const std::string body = fmt::format(R"({{"prompt":"a",{},{}}})", way, chats_only);
+      EXPECT_FALSE(plan_generate(Json::parse(body), model).ok()) << body;
+    }
+  }
+  const char* const infill =
+      R"({"prompt":"a","suffix":"b","template":"<{{ .Prompt }}|{{ .Suffix }}>"})";
+  EXPECT_EQ(plan(infill, model).text, "<a|b>");
+  const ModelFacts thinker{.name = "m", .template_text = "<think>", .can_think = true};
+  EXPECT_EQ(plan(R"({"prompt":"a","context":[1]})", thinker)
+                .request["chat_template_kwargs"]["enable_thinking"],
+            false);
+}
+
 TEST(GenerateRequest, APromptIsContextTemplateAndTokens) {
   GeneratePlan made =
       plan(R"({"prompt":"a","context":[5,6]})", {.name = "m", .template_text = "t"});
@@ -131,6 +187,26 @@ TEST(Embeddings, AreCutAndOfLengthOneAgain) {
   const Json json = Json::parse(answer.on_end());
   EXPECT_EQ(json["embeddings"], (Json::parse("[[1.0,0.0]]")));
   EXPECT_EQ(json["prompt_eval_count"], 3);
+}
+
+TEST(Embeddings, TextsAreCutToTheContext) {
+  std::vector<std::string> asked;
+  const auto ask = [&](const Exchange::Request& request) -> WholeAnswer {
+    asked.push_back(request.method + " " + request.path);
+    if (request.path == "/props") {
+      return {200, "", R"({"default_generation_settings":{"n_ctx":9}})"};
+    }
+    const bool is_long = Json::parse(request.body)["content"] == "long text";
+    return {200, "", is_long ? R"({"tokens":[1,2,3,4,5,6,7,8,9]})" : R"({"tokens":[1,2]})"};
+  };
+  EXPECT_EQ(fit_input(Json{{"input", {"a", "long text", "short"}}}, ask)["input"],
+            Json::parse(R"(["a",[1,2,3,4,5,6,7,8],"short"])"));
+  EXPECT_EQ(asked,
+            (std::vector<std::string>{"GET /props", "POST /tokenize", "POST /tokenize"}));
+  EXPECT_EQ(fit_input(Json{{"input", "long text"}}, ask)["input"], Json::parse("[[1,2,3,4,5,6,7,8]]"));
+  EXPECT_EQ(fit_input(Json{{"input", "short"}}, ask)["input"], "short");
+  const auto silent = [](const Exchange::Request&) { return WholeAnswer(); };
+  EXPECT_EQ(fit_input(Json{{"input", "long text"}}, silent)["input"], "long text");
 }
 
 TEST(KeepAlive, IsANumberOrATime) {

@@ -32,6 +32,7 @@ void refuse(httplib::Response& response, int code, const Status& status) {
 // A request about one model: its body, and the model that it names.
 struct Asked {
   Json body;
+  std::string name;  // of the model, as the client says it
   CatalogModel model;
   Wish wish;
   bool stream = true;
@@ -46,6 +47,7 @@ std::optional<Asked> read_request(Service& service, const httplib::Request& requ
   asked.body = *std::move(body);
   const std::string name = name_in(asked.body, response);
   if (name.empty()) return std::nullopt;
+  asked.name = name;
   const Result<CatalogModel> model = service.catalog.find(name);
   if (!model.ok()) {
     // The name in quotes and these words are what clients look for.
@@ -64,6 +66,13 @@ std::optional<Asked> read_request(Service& service, const httplib::Request& requ
   if (!context.ok()) return refuse(response, 400, context.status()), std::nullopt;
   asked.wish.context = *context;
   return asked;
+}
+
+// Whether a text is missing, null or empty, which clients mean alike: Ollama's own sends every
+// field.
+bool is_blank(const Json& body, const char* key) {
+  const Json text = body.value(key, Json());
+  return text.is_null() || text == "";
 }
 
 // What Ollama keeps beside a model is the default of requests.
@@ -87,15 +96,14 @@ void load_or_unload(Service& service, const Asked& asked, AnswerFrame::Kind kind
                                                  request.is_connection_closed, refusal);
     if (place == nullptr) return answer_refusal(response, Protocol::ollama, refusal);
   }
-  response.set_content(done_at_once(kind, asked.body.value("model", asked.model.name),
-                                    unload ? "unload" : "load") +
+  response.set_content(done_at_once(kind, asked.name, unload ? "unload" : "load") +
                            (asked.stream ? "\n" : ""),
                        asked.stream ? "application/x-ndjson" : "application/json; charset=utf-8");
 }
 
 std::shared_ptr<AnswerFrame> frame_of(const Asked& asked, AnswerFrame::Kind kind) {
   return std::make_shared<AnswerFrame>(AnswerFrame{
-      .kind = kind, .model = asked.body.value("model", asked.model.name), .stream = asked.stream});
+      .kind = kind, .model = asked.name, .stream = asked.stream});
 }
 
 ModelCall call_of(const Asked& asked, const std::shared_ptr<AnswerFrame>& frame) {
@@ -126,7 +134,9 @@ void chat(Service& service, const httplib::Request& request, httplib::Response& 
     messages.insert(messages.begin(),
                     Json{{"role", "system"}, {"content", asked->model.texts.system}});
   }
-  ModelCall call = call_of(*asked, frame_of(*asked, AnswerFrame::Kind::chat));
+  const auto frame = frame_of(*asked, AnswerFrame::Kind::chat);
+  frame->top_logprobs = *top_logprobs(body);
+  ModelCall call = call_of(*asked, frame);
   call.request = {.path = "/v1/chat/completions", .body = dump(*made)};
   answer_by_model(service.broker, std::move(call), request, response);
 }
@@ -136,11 +146,11 @@ void generate(Service& service, const httplib::Request& request, httplib::Respon
   if (!asked.has_value()) return;
   take_defaults(*asked);
   Json& body = asked->body;
-  const Json prompt = body.value("prompt", Json(""));
-  if (prompt == "" && !body.contains("suffix") && body.value("images", Json()).empty()) {
+  if (is_blank(body, "prompt") && is_blank(body, "suffix") &&
+      body.value("images", Json()).empty()) {
     return load_or_unload(service, *asked, AnswerFrame::Kind::generate, request, response);
   }
-  if (!body.contains("system") && body.value("raw", Json(false)) != true &&
+  if (is_blank(body, "system") && body.value("raw", Json(false)) != true &&
       !asked->model.texts.system.empty()) {
     body["system"] = asked->model.texts.system;
   }
@@ -148,6 +158,7 @@ void generate(Service& service, const httplib::Request& request, httplib::Respon
   if (!made.ok()) return refuse(response, 400, made.status());
   const auto plan = std::make_shared<GeneratePlan>(*std::move(made));
   const auto frame = frame_of(*asked, AnswerFrame::Kind::generate);
+  frame->top_logprobs = *top_logprobs(body);
   frame->tells_context = plan->tells_context;
   ModelCall call = call_of(*asked, frame);
   call.request = {.path = plan->path, .body = dump(plan->request)};
@@ -170,12 +181,18 @@ void embed(Service& service, bool older, const httplib::Request& request,
   const Json& body = asked->body;
   const Result<Json> made = older ? embeddings_request(body) : embed_request(body);
   if (!made.ok()) return refuse(response, 400, made.status());
-  EmbedAnswer::Frame frame{.model = body.value("model", asked->model.name),
+  EmbedAnswer::Frame frame{.model = asked->name,
                            .started_seconds = now_seconds(),
                            .older = older};
   if (const Json dimensions = body.value("dimensions", Json()); dimensions.is_number_unsigned()) {
     frame.dimensions = dimensions.get<size_t>();
   }
+  const Json truncate = body.value("truncate", Json());
+  if (!truncate.is_null() && !truncate.is_boolean()) {
+    return refuse(response, 400,
+                  Status(StatusCode::invalid_argument, "truncate must be a boolean"));
+  }
+  const bool cuts = truncate != false;
   asked->wish.embedding = true;
   if ((*made)["input"].empty()) {
     EmbedAnswer nothing(frame);
@@ -187,6 +204,11 @@ void embed(Service& service, bool older, const httplib::Request& request,
                    .wish = asked->wish,
                    .request = {.path = "/v1/embeddings", .body = dump(*made)},
                    .protocol = Protocol::ollama,
+                   .prepare =
+                       [input = *made, cuts](const AskModel& ask, Exchange::Request& child) {
+                         if (cuts) child.body = dump(fit_input(input, ask));
+                         return Status();
+                       },
                    .translate =
                        [frame](double load_seconds) {
                          EmbedAnswer::Frame loaded = frame;
