@@ -69,7 +69,8 @@ Row row_of(const Json& model) {
 }  // namespace
 
 Result<std::string> ps_table(const std::string& status_json) {
-  std::vector<Row> rows = {{"NAME", "STATUS", "GPU", "RAM", "DRIVE", "CONTEXT", "PREDICTED", "UNTIL"}};
+  std::vector<Row> rows = {
+      {"NAME", "STATUS", "GPU", "RAM", "DRIVE", "CONTEXT", "PREDICTED", "UNTIL"}};
   try {
     const Json status = Json::parse(status_json);
     for (const Json& model : status.at("models")) rows.push_back(row_of(model));

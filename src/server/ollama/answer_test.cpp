@@ -9,7 +9,8 @@ namespace {
 
 // As llama.cpp's server streams /v1/chat/completions.
 const std::string kChat =
-    R"(data: {"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}]})"
+    R"(data: {"choices":[{"finish_reason":null,"index":0,)"
+    R"("delta":{"role":"assistant","content":null}}]})"
     "\n\n"
     R"(data: {"choices":[{"finish_reason":null,"index":0,"delta":{"reasoning_content":"hm"}}]})"
     "\n\n"
@@ -25,9 +26,11 @@ const std::string kCalls =
     R"(data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","type":"function",)"
     R"("function":{"name":"weather","arguments":""}}]}}]})"
     "\n\n"
-    R"(data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"city\":"}}]}}]})"
+    R"(data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,)"
+    R"("function":{"arguments":"{\"city\":"}}]}}]})"
     "\n\n"
-    R"(data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\"Oslo\"}"}}]}}]})"
+    R"(data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,)"
+    R"("function":{"arguments":"\"Oslo\"}"}}]}}]})"
     "\n\n"
     R"(data: {"choices":[{"finish_reason":"tool_calls","index":0,"delta":{}}]})"
     "\n\n";
@@ -38,7 +41,8 @@ const std::string kCompletion =
     "\n\n"
     R"(data: {"content":" b","tokens":[8],"stop":false})"
     "\n\n"
-    R"(data: {"content":"","tokens":[],"stop":true,"stop_type":"eos","tokens_predicted":2,"timings":{"prompt_n":2,"cache_n":0}})"
+    R"(data: {"content":"","tokens":[],"stop":true,"stop_type":"eos","tokens_predicted":2,)"
+    R"("timings":{"prompt_n":2,"cache_n":0}})"
     "\n\n";
 
 AnswerFrame frame(AnswerFrame::Kind kind, bool stream) {
@@ -149,7 +153,8 @@ TEST(Answer, ACallThatWasCutOffIsNone) {
 }
 
 TEST(Answer, AnAnswerThatBreaksOffIsAnError) {
-  const std::string events = kChat.substr(0, kChat.find("data: {\"choices\":[{\"finish_reason\":\"length"));
+  const std::string events =
+      kChat.substr(0, kChat.find("data: {\"choices\":[{\"finish_reason\":\"length"));
   Answer streamed(frame(AnswerFrame::Kind::chat, true));
   EXPECT_TRUE(lines(answered(streamed, events, 0)).back().contains("error"));
   Answer whole(frame(AnswerFrame::Kind::chat, false));
@@ -161,7 +166,8 @@ TEST(Answer, LogprobsHaveAsManyAlternativesAsAsked) {
   const std::string events =
       R"(data: {"choices":[{"finish_reason":"stop","index":0,"delta":{"content":"a"},"logprobs":)"
       R"({"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[)"
-      R"({"token":"a","logprob":-0.5,"bytes":[97]},{"token":"b","logprob":-1.5,"bytes":[98]}]}]}}]})"
+      R"({"token":"a","logprob":-0.5,"bytes":[97]},)"
+      R"({"token":"b","logprob":-1.5,"bytes":[98]}]}]}}]})"
       "\n\n";
   for (const int top : {0, 1, 2}) {
     AnswerFrame asked = frame(AnswerFrame::Kind::chat, false);

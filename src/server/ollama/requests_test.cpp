@@ -203,7 +203,8 @@ TEST(Embeddings, TextsAreCutToTheContext) {
             Json::parse(R"(["a",[1,2,3,4,5,6,7,8],"short"])"));
   EXPECT_EQ(asked,
             (std::vector<std::string>{"GET /props", "POST /tokenize", "POST /tokenize"}));
-  EXPECT_EQ(fit_input(Json{{"input", "long text"}}, ask)["input"], Json::parse("[[1,2,3,4,5,6,7,8]]"));
+  EXPECT_EQ(fit_input(Json{{"input", "long text"}}, ask)["input"],
+            Json::parse("[[1,2,3,4,5,6,7,8]]"));
   EXPECT_EQ(fit_input(Json{{"input", "short"}}, ask)["input"], "short");
   const auto silent = [](const Exchange::Request&) { return WholeAnswer(); };
   EXPECT_EQ(fit_input(Json{{"input", "long text"}}, silent)["input"], "long text");
