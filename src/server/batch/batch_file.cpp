@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/replace_file.h"
 #include "nlohmann/json.hpp"
+#include "server/json_text.h"
 
 namespace hypura {
 namespace {
@@ -30,10 +31,6 @@ Json parse(const std::string& text) { return Json::parse(text, nullptr, false); 
 std::string text_of(const Json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 // The custom_id of a line that holds a success; empty for any other.
@@ -78,7 +75,7 @@ Result<std::vector<BatchRequest>> read_batch(const std::string& path) {
     asked.erase("stream");  // an answer is one line
     asked.erase("stream_options");
     request.model = text_of(asked, "model");
-    request.body = dump(asked);
+    request.body = json_text(asked);
     requests.push_back(std::move(request));
   }
   if (file.bad()) return cannot_read(path);
@@ -100,7 +97,7 @@ std::string answer_line(const BatchRequest& request, const BatchAnswer& answer) 
         {"body", body.is_discarded() ? Json(answer.body) : body}}},
       {"error", nullptr},
   };
-  return dump(line) + "\n";
+  return json_text(line) + "\n";
 }
 
 Result<std::unordered_set<std::string>> keep_answered(const std::string& path) {

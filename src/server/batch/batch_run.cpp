@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "nlohmann/json.hpp"
+#include "server/json_text.h"
 
 namespace hypura {
 namespace {
@@ -34,8 +35,7 @@ const Route* find_route(const std::string& url) {
 
 BatchAnswer failure(int code, const std::string& message) {
   const nlohmann::ordered_json body = {{"error", {{"code", code}, {"message", message}}}};
-  return {.status_code = code,
-          .body = body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)};
+  return {.status_code = code, .body = json_text(body)};
 }
 
 BatchAnswer answer_one(ModelHost& host, const BatchRequest& request,

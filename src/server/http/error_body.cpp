@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "nlohmann/json.hpp"
+#include "server/json_text.h"
 
 namespace hypura {
 namespace {
@@ -46,7 +47,7 @@ std::string error_body(Protocol protocol, int http_code, std::string_view messag
       break;
     case Protocol::ollama: body = {{"error", message}}; break;
   }
-  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(body);
 }
 
 std::string one_line(const Status& status) {

@@ -14,6 +14,7 @@
 
 #include "cpp-httplib/httplib.h"
 #include "nlohmann/json.hpp"
+#include "server/json_text.h"
 
 namespace hypura {
 namespace {
@@ -26,7 +27,7 @@ constexpr int kAnyPort = 1;
 std::string error_body(int code, const std::string& message, const char* type) {
   const nlohmann::ordered_json body = {
       {"error", {{"code", code}, {"message", message}, {"type", type}}}};
-  return body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json_text(body);
 }
 
 void answer_error(httplib::Response& response, int code, const std::string& message,
@@ -47,7 +48,7 @@ std::string body_of(const httplib::Request& request) {
   if (!request.is_multipart_form_data()) return request.body;
   nlohmann::ordered_json body = nlohmann::ordered_json::object();
   for (const auto& [key, field] : request.form.fields) body[key] = field.content;
-  return body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json_text(body);
 }
 
 std::map<std::string, uploaded_file> files_of(const httplib::Request& request) {

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "machine/memory.h"
 #include "nlohmann/json.hpp"
+#include "server/json_text.h"
 
 namespace hypura {
 namespace {
@@ -160,7 +161,7 @@ std::string model_state(const Engine& engine, const ServedModel& model,
       {"layers", layers_json(engine)},
       {"why", reasons(plan)},
   };
-  return state.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(state);
 }
 
 }  // namespace hypura

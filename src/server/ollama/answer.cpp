@@ -1,4 +1,5 @@
 #include "server/ollama/answer.h"
+#include "server/json_text.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -11,10 +12,6 @@ namespace hypura::ollama {
 namespace {
 
 constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 int64_t nanoseconds(double seconds) {
   return static_cast<int64_t>(std::llround(seconds * static_cast<double>(kNanosecondsPerSecond)));
@@ -32,7 +29,7 @@ double number_in(const Json& object, const char* key) {
 
 std::string message_of(const Json& error) {
   if (error.is_string()) return error.get<std::string>();
-  return error.is_object() ? text_in(error, "message") : dump(error);
+  return error.is_object() ? text_in(error, "message") : json_text(error);
 }
 
 // Both of llama.cpp's lists: OpenAI's `content`, and its own.
@@ -135,7 +132,7 @@ std::string Answer::say(const std::string& text, const std::string& thinking,
   out.update(text_fields(text, thinking));
   out["done"] = false;
   if (!logprobs.empty()) out["logprobs"] = logprobs;
-  return dump(out) + "\n";
+  return json_text(out) + "\n";
 }
 
 Json Answer::piece() const { return {{"model", frame_.model}, {"created_at", now_text()}}; }
@@ -200,7 +197,7 @@ std::string Answer::on_end() {
     if (frame_.stream) return line;
   }
   if (!error_.empty()) {
-    return frame_.stream ? std::string() : dump({{"error", error_}});
+    return frame_.stream ? std::string() : json_text({{"error", error_}});
   }
   std::string out;
   if (Json calls = tool_calls();
@@ -209,14 +206,14 @@ std::string Answer::on_end() {
     line.update(text_fields(std::string(), std::string()));
     line["message"]["tool_calls"] = std::move(calls);
     line["done"] = false;
-    out = dump(line) + "\n";
+    out = json_text(line) + "\n";
   }
-  return out + dump(last_piece()) + (frame_.stream ? "\n" : "");
+  return out + json_text(last_piece()) + (frame_.stream ? "\n" : "");
 }
 
 std::string Answer::on_failure(std::string_view message) {
   error_ = message;
-  return frame_.stream ? dump({{"error", error_}}) + "\n" : std::string();
+  return frame_.stream ? json_text({{"error", error_}}) + "\n" : std::string();
 }
 
 std::string done_at_once(AnswerFrame::Kind kind, const std::string& model, const char* reason) {
@@ -228,7 +225,7 @@ std::string done_at_once(AnswerFrame::Kind kind, const std::string& model, const
   }
   out["done"] = true;
   out["done_reason"] = reason;
-  return dump(out);
+  return json_text(out);
 }
 
 }  // namespace hypura::ollama

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "nlohmann/json.hpp"
+#include "server/json_text.h"
 
 namespace hypura::ollama {
 namespace {
@@ -69,10 +70,7 @@ Json fit_input(Json request, const AskModel& ask) {
     constexpr size_t kAround = 4;
     if (most == 0 || text.get_ref<const std::string&>().size() + kAround <= most) continue;
     const Json body = {{"content", text}, {"add_special", true}, {"parse_special", true}};
-    Json tokens = asked_for(
-        ask,
-        {.path = "/tokenize", .body = body.dump(-1, ' ', false, Json::error_handler_t::replace)},
-        "tokens");
+    Json tokens = asked_for(ask, {.path = "/tokenize", .body = json_text(body)}, "tokens");
     if (!tokens.is_array() || tokens.size() <= most) continue;
     tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(most), tokens.end());
     text = std::move(tokens);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "nlohmann/json.hpp"
+#include "server/json_text.h"
 #include "server/ollama/chat_request.h"
 #include "server/ollama/template.h"
 
@@ -145,8 +146,7 @@ Result<GeneratePlan> plan_generate(const Json& body, const ModelFacts& model) {
 
 Result<std::vector<int>> make_prompt(GeneratePlan& plan, const AskModel& ask) {
   const auto post = [&](const char* path, const Json& body, const char* key) -> Result<Json> {
-    const WholeAnswer answer = ask(
-        {.path = path, .body = body.dump(-1, ' ', false, Json::error_handler_t::replace)});
+    const WholeAnswer answer = ask({.path = path, .body = json_text(body)});
     const Json json = Json::parse(answer.body, nullptr, false);
     if (answer.status == 200 && json.is_object() && json.contains(key)) return json[key];
     return Status(StatusCode::failed, fmt::format("the prompt cannot be made: {}", answer.body));

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "cpp-httplib/httplib.h"
 #include "nlohmann/json.hpp"
+#include "server/json_text.h"
 #include "server/ollama/answer.h"
 #include "server/ollama/chat_request.h"
 #include "server/ollama/embeddings.h"
@@ -20,10 +21,6 @@ namespace {
 
 // The version of Ollama whose protocol this is: clients ask for it to know what they may.
 constexpr const char* kProtocolVersion = "0.12.6";
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 void refuse(httplib::Response& response, int code, const Status& status) {
   answer_error(response, Protocol::ollama, code, one_line(status));
@@ -137,7 +134,7 @@ void chat(Service& service, const httplib::Request& request, httplib::Response& 
   const auto frame = frame_of(*asked, AnswerFrame::Kind::chat);
   frame->top_logprobs = *top_logprobs(body);
   ModelCall call = call_of(*asked, frame);
-  call.request = {.path = "/v1/chat/completions", .body = dump(*made)};
+  call.request = {.path = "/v1/chat/completions", .body = json_text(*made)};
   answer_by_model(service.broker, std::move(call), request, response);
 }
 
@@ -161,13 +158,13 @@ void generate(Service& service, const httplib::Request& request, httplib::Respon
   frame->top_logprobs = *top_logprobs(body);
   frame->tells_context = plan->tells_context;
   ModelCall call = call_of(*asked, frame);
-  call.request = {.path = plan->path, .body = dump(plan->request)};
+  call.request = {.path = plan->path, .body = json_text(plan->request)};
   if (plan->tells_context) {
     call.prepare = [plan, frame](const AskModel& ask, Exchange::Request& child) {
       Result<std::vector<int>> tokens = make_prompt(*plan, ask);
       if (!tokens.ok()) return tokens.status();
       frame->prompt_tokens = *std::move(tokens);
-      child.body = dump(plan->request);
+      child.body = json_text(plan->request);
       return Status();
     };
   }
@@ -202,11 +199,11 @@ void embed(Service& service, bool older, const httplib::Request& request,
   answer_by_model(service.broker,
                   {.model = asked->model.name,
                    .wish = asked->wish,
-                   .request = {.path = "/v1/embeddings", .body = dump(*made)},
+                   .request = {.path = "/v1/embeddings", .body = json_text(*made)},
                    .protocol = Protocol::ollama,
                    .prepare =
                        [input = *made, cuts](const AskModel& ask, Exchange::Request& child) {
-                         if (cuts) child.body = dump(fit_input(input, ask));
+                         if (cuts) child.body = json_text(fit_input(input, ask));
                          return Status();
                        },
                    .translate =
@@ -223,7 +220,7 @@ void tags(Service& service, httplib::Response& response) {
   for (const CatalogModel& model : service.catalog.list()) {
     models.push_back(tag_entry(model, *service.facts.of(model)));
   }
-  response.set_content(dump({{"models", models}}), "application/json; charset=utf-8");
+  response.set_content(json_text({{"models", models}}), "application/json; charset=utf-8");
 }
 
 void running(Service& service, httplib::Response& response) {
@@ -238,7 +235,7 @@ void running(Service& service, httplib::Response& response) {
                                    known ? state.value("gpu_bytes", uint64_t{0}) : 0,
                                    known ? state.value("context", uint64_t{0}) : 0));
   }
-  response.set_content(dump({{"models", models}}), "application/json; charset=utf-8");
+  response.set_content(json_text({{"models", models}}), "application/json; charset=utf-8");
 }
 
 void show(Service& service, const httplib::Request& request, httplib::Response& response) {
@@ -247,8 +244,8 @@ void show(Service& service, const httplib::Request& request, httplib::Response& 
   const Json verbose = asked->body.value("verbose", Json(false));
   const Result<GgufFile> file = GgufFile::open(asked->model.path);
   if (!file.ok()) return refuse(response, 500, file.status());
-  response.set_content(dump(show_answer(asked->model, *service.facts.of(asked->model),
-                                        file->metadata(verbose == true), verbose == true)),
+  response.set_content(json_text(show_answer(asked->model, *service.facts.of(asked->model),
+                                             file->metadata(verbose == true), verbose == true)),
                        "application/json; charset=utf-8");
 }
 
@@ -292,7 +289,7 @@ void add_routes(httplib::Server& server, Service& service) {
     running(service, response);
   });
   server.Get("/api/version", [&service](const httplib::Request&, httplib::Response& response) {
-    response.set_content(dump({{"version", kProtocolVersion}, {"hypura", service.version}}),
+    response.set_content(json_text({{"version", kProtocolVersion}, {"hypura", service.version}}),
                          "application/json; charset=utf-8");
   });
   add_store_routes(server, service);

@@ -14,6 +14,7 @@
 
 #include "cpp-httplib/httplib.h"
 #include "nlohmann/json.hpp"
+#include "server/json_text.h"
 #include "server/ollama/routes.h"
 #include "server/proxy.h"
 #include "store/digest.h"
@@ -29,10 +30,6 @@ constexpr size_t kHexDigits = 64;
 constexpr std::chrono::milliseconds kLookEvery{50};
 constexpr const char* kLines = "application/x-ndjson";
 
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 int code_of(const Status& status) {
   return status.code() == StatusCode::invalid_argument ? 400 : 500;
 }
@@ -46,7 +43,7 @@ class Lines {
  public:
   void push(const Json& line) {
     const std::lock_guard lock(mutex_);
-    lines_.push_back(dump(line) + "\n");
+    lines_.push_back(json_text(line) + "\n");
     changed_.notify_all();
   }
   void end() {
@@ -271,7 +268,7 @@ ModelTexts texts_of(const Json& body, ModelTexts texts) {
     Json all = Json::parse(texts.parameters, nullptr, false);
     if (!all.is_object()) all = Json::object();
     all.update(parameters);
-    texts.parameters = dump(all);
+    texts.parameters = json_text(all);
   }
   return texts;
 }

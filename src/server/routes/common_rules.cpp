@@ -9,6 +9,7 @@
 
 #include "cpp-httplib/httplib.h"
 #include "nlohmann/json.hpp"
+#include "server/json_text.h"
 #include "server/proxy.h"
 #include "server/routes/service.h"
 
@@ -134,7 +135,7 @@ std::string log_line(const httplib::Request& request, const httplib::Response& r
                      {"client", request.remote_addr},
                      {"request_bytes", request.body.size()},
                      {"seconds", seconds}};
-  return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(line) + "\n";
 }
 
 }  // namespace

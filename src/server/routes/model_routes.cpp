@@ -4,6 +4,7 @@
 
 #include "cpp-httplib/httplib.h"
 #include "nlohmann/json.hpp"
+#include "server/json_text.h"
 #include "server/proxy.h"
 #include "server/routes/service.h"
 
@@ -60,8 +61,7 @@ void list_models(const Service& service, httplib::Response& response) {
   Json data = Json::array();
   for (const CatalogModel& model : service.catalog.list()) data.push_back(model_entry(model));
   const Json body = {{"object", "list"}, {"data", data}};
-  response.set_content(body.dump(-1, ' ', false, Json::error_handler_t::replace),
-                       "application/json");
+  response.set_content(json_text(body), "application/json");
 }
 
 void show_model(const Service& service, const std::string& name, httplib::Response& response) {
@@ -69,8 +69,7 @@ void show_model(const Service& service, const std::string& name, httplib::Respon
   if (!model.ok()) {
     return answer_error(response, Protocol::openai, 404, one_line(model.status()));
   }
-  response.set_content(model_entry(*model).dump(-1, ' ', false, Json::error_handler_t::replace),
-                       "application/json");
+  response.set_content(json_text(model_entry(*model)), "application/json");
 }
 
 void ask_model(Service& service, const Route& route, const httplib::Request& request,

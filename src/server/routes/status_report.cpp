@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "nlohmann/json.hpp"
+#include "server/json_text.h"
 
 namespace hypura {
 namespace {
@@ -25,10 +26,6 @@ const char* life_name(Broker::Life life) {
 Json state_of(const StatusReport::Model& model) {
   const Json state = Json::parse(model.state, nullptr, false);
   return state.is_object() ? state : Json(nullptr);
-}
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 // A metric of models: where its value lies in a model's state.
@@ -107,13 +104,13 @@ std::string status_json(const StatusReport& report) {
         {"state", state_of(model)},
     });
   }
-  return dump({{"schema", 1},
-               {"version", report.version},
-               {"uptime_seconds", report.uptime_seconds},
-               {"budget_bytes", report.budget_bytes},
-               {"leased_bytes", report.leased_bytes},
-               {"draining", report.draining},
-               {"models", models}});
+  return json_text({{"schema", 1},
+                    {"version", report.version},
+                    {"uptime_seconds", report.uptime_seconds},
+                    {"budget_bytes", report.budget_bytes},
+                    {"leased_bytes", report.leased_bytes},
+                    {"draining", report.draining},
+                    {"models", models}});
 }
 
 std::string prometheus_text(const StatusReport& report) {
