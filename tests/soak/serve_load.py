@@ -24,7 +24,7 @@ from server_support import Server  # noqa: E402
 CLIENTS = 32
 COUNT = 24
 LEAK = 1.02
-WORDS = ("--ram-budget", "min", "--ctx", 256)
+WORDS = ("--ram-budget", "min", "--ctx", 256, "-t", 1)
 PROMPTS = ["Once upon a time", "The king said", "In the dark forest", "A poor miller", "The wolf came",
            "Two brothers", "The old woman", "On the ship", "The princess wept", "A little bird",
            "The soldier", "At midnight", "The clever fox", "Beneath the sea", "My grandmother", "The tailor"]
