@@ -299,7 +299,7 @@ void Door::refuse(Connection& connection, const char* status_line, const char* m
       "Retry-After: 1\r\nConnection: close\r\n\r\n{}",
       status_line, body.size(), body);
   // A few hundred bytes into an empty buffer: they fit, or the client is gone.
-  static_cast<void>(::send(connection.socket, answer.data(), answer.size(), MSG_NOSIGNAL));
+  static_cast<void>(::send(connection.socket, answer.data(), answer.size(), kNoSignal));
   linger(connection, now);
 }
 

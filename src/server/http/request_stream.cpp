@@ -58,7 +58,7 @@ ssize_t RequestStream::read(char* to, size_t size) {
 
 ssize_t RequestStream::write(const char* from, size_t size) {
   for (;;) {
-    const ssize_t count = ::send(socket_, from, size, MSG_NOSIGNAL);
+    const ssize_t count = ::send(socket_, from, size, kNoSignal);
     if (count >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) return count;
     if (!wait_for(socket_, POLLOUT, kWriteMs)) return -1;
   }

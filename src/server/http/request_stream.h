@@ -1,10 +1,20 @@
 #pragma once
 
+#include <sys/socket.h>
+
 #include <string>
 
 #include "cpp-httplib/httplib.h"
 
 namespace hypura {
+
+// To send() with: a client that has gone is an error, and no signal. Where there is no such flag the
+// program ignores the signal.
+#ifdef MSG_NOSIGNAL
+inline constexpr int kNoSignal = MSG_NOSIGNAL;
+#else
+inline constexpr int kNoSignal = 0;
+#endif
 
 // A connection of which some bytes were read already. Used by one thread; the socket is another's
 // to close, and does not block.
