@@ -143,7 +143,7 @@ void Door::watch() {
     for (const Connection& connection : connections_) {
       entries.push_back({.fd = connection.socket, .events = POLLIN, .revents = 0});
     }
-    ::poll(entries.data(), entries.size(), kWatchMs);
+    ::poll(entries.data(), static_cast<nfds_t>(entries.size()), kWatchMs);
     const double now = now_seconds();
     std::array<char, 256> woken;
     while (::read(wake_read_, woken.data(), woken.size()) > 0) {}
