@@ -4,26 +4,31 @@
 Each sample is a process of its own. llama.cpp's placements (all experts on the CPU, those of the
 first N layers, its own fit), each with its own threads and with those that hypura took, run once;
 then hypura and the best of them for decoding and for prompts take turns, ROUNDS times. All get the
-same text, context and micro-batch, and no warm-up. Rows beyond RAM run cold, in a memory group of
-half of the file.
+same text, context and micro-batch, and no warm-up. Then both as servers, SERVERS times: one process
+reads PROMPTS prompts of random tokens, of which the first is another figure than the others. Rows
+beyond RAM run cold, in a memory group of half of the file.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
 import json
 import math
 import os
+import random
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True  # nothing may appear beside the sources
-from gpu_table import write_table  # noqa: E402
+from gpu_table import served, write_table  # noqa: E402
 from measure import (REPO, SENTENCE, MemoryGroup, digest, drop_page_cache,  # noqa: E402
                      make_model)
+from server_process import ServerError, ServerProcess  # noqa: E402
 
 GB = 1e9
 MIB = 1 << 20
@@ -38,6 +43,8 @@ SAMPLES = os.path.join(FOLDER, "gpu-samples.jsonl")
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 SLOW_ROUNDS = min(ROUNDS, 3)
+SERVERS = int(os.environ.get("SERVERS", "3"))
+PROMPTS = 5  # of a server
 PROMPT = int(os.environ.get("PROMPT_TOKENS", "2048"))
 MOE = os.environ.get("MOE", "moe-7g")
 MOE_LARGE = os.environ.get("MOE_LARGE", "qwen3-30b")
@@ -133,6 +140,7 @@ class Programs:
         paths = output_of(os.path.join(REPO, "tools/bootstrap.sh"), "paths", gpu)
         build = re.search(r"-DHYPURA_LLAMA_BUILD=(\S+)", paths)[1]
         self.completion = os.path.join(build, "bin/llama-completion")
+        self.server = os.path.join(build, "bin/llama-server")
         self.has_gpu = gpu != "none"
 
 
@@ -206,6 +214,11 @@ class RowRun:
             # What is compared with the drive needs the drive of the same minutes.
             if row.drive_bar and not any(s["round"] == number for s in self.mine("profile")):
                 self.profile(number)
+        for number in range(SERVERS if row.prompt_bar else 0):
+            arms = ["hypura", *sorted(llama)]
+            for arm in arms if number % 2 == 0 else reversed(arms):
+                if not any(s["round"] == number for s in self.mine(served(arm))):
+                    self.serve(arm, number, llama.get(arm))
         self.samples.keep(self.name, "done", {"rounds": row.rounds})
 
     def mine(self, arm):
@@ -283,27 +296,51 @@ class RowRun:
         print(f"  {'heat' if number < 0 else f'{number + 1}/{self.row.rounds}'} {arm}: {told}",
               flush=True)
 
-    def words(self, tokens):
+    def serve(self, arm, number, options):
+        """Seconds of prompts that one server reads one after the other."""
         row = self.row
-        return ["-f", write_prompt(row), "-n", str(tokens), "--temp", "0", "--ignore-eos",
-                "-c", str(row.context), "-b", str(max(row.micro_batch, 2048)),
-                "-ub", str(row.micro_batch)]
+        if arm == "hypura":
+            words = [self.programs.hypura, "serve", row.model, *self.sizes(), *self.budgets(),
+                     "--parallel", "1"]
+        else:
+            # Without the cache of prompts, whose memory would be the weights'.
+            words = [self.programs.server, "-m", row.model, *self.sizes(), *self.loading(), *options,
+                     "--parallel", "1", "--cache-ram", "0", "--no-warmup"]
+        begin = time.monotonic()
+        with self.memory(served(arm), row.limit) as enter:
+            measured = ask(words, enter, row.prompt, number)
+        sample = self.samples.keep(self.name, served(arm), {
+            "round": number, "seconds": time.monotonic() - begin, "command": words, **measured})
+        told = sample.get("failure") or (f"first prompt {sample['first_prompt_tps']:.1f} tok/s, "
+                                         f"then {sample['prompt_tps']:.1f}")
+        print(f"  {number + 1}/{SERVERS} {served(arm)}: {told}", flush=True)
+
+    def sizes(self):
+        row = self.row
+        return ["-c", str(row.context), "-b", str(max(row.micro_batch, 2048)), "-ub",
+                str(row.micro_batch)]
+
+    def words(self, tokens):
+        return ["-f", write_prompt(self.row), "-n", str(tokens), "--temp", "0", "--ignore-eos",
+                *self.sizes()]
+
+    def budgets(self):
+        return ["--ram-budget", self.row.ram, "--gpu-budget",
+                self.row.gpu if self.programs.has_gpu else "0"]
+
+    def loading(self):
+        """What is read into memory is pinned there, and goes up the bus faster than what is mapped."""
+        return ["-lm", "mmap", "--no-repack"] if self.row.limit else ["-lm", "none"]
 
     def hypura_words(self):
-        row = self.row
-        return [self.programs.hypura, "run", row.model, *self.words(row.tokens), "--ram-budget",
-                row.ram, "--gpu-budget", row.gpu if self.programs.has_gpu else "0", "--no-history",
-                "--json"]
+        return [self.programs.hypura, "run", self.row.model, *self.words(self.row.tokens),
+                *self.budgets(), "--no-history", "--json"]
 
     def llama_words(self, options):
         row = self.row
-        # What is read into memory is pinned there, and goes up the bus faster than what is mapped.
-        load = ["-lm", "none"]
-        if row.limit:
-            load = ["-lm", "mmap", "--no-repack"]
         return [self.programs.completion, "-m", row.model,
                 *self.words(SLOW_TOKENS if row.limit else row.tokens), "-no-cnv", "--no-warmup",
-                "--no-display-prompt", "-lv", "4", *load, *options]
+                "--no-display-prompt", "-lv", "4", *self.loading(), *options]
 
     def profile(self, number):
         """The machine, with its drive and the GPU's bus as they are in these minutes."""
@@ -318,15 +355,40 @@ class RowRun:
 
     def child(self, arm, words, limit):
         """Output, errors and seconds."""
+        with self.memory(arm, limit) as enter:
+            return wait(words, enter)
+
+    @contextlib.contextmanager
+    def memory(self, arm, limit):
+        """How a sample enters its memory, cold if it is limited. Raises OutOfTime if it may not end."""
         known = [s["seconds"] for s in self.mine(arm)]
         needed = min(SAMPLE_SECONDS, 1.3 * max(known) + 5) if known else UNKNOWN_SECONDS
         if seconds_left() < needed:
             raise OutOfTime
         if not limit:
-            return wait(words, None)
+            yield None
+            return
         drop_page_cache()
         with MemoryGroup(int(limit * os.path.getsize(self.row.model))) as group:
-            return wait(words, group.enter)
+            yield group.enter
+
+
+def ask(words, enter, tokens, seed):
+    """Prompts of `tokens` random tokens: of the first, and the median of the others, tokens/s."""
+    draw = random.Random(seed)
+    speeds = []
+    try:
+        with ServerProcess(words, enter, min(SAMPLE_SECONDS, max(1, seconds_left()))) as server:
+            for _ in range(PROMPTS):
+                # All presets have these.
+                prompt = [draw.randrange(300, 2048) for _ in range(tokens)]
+                speeds.append(server.complete(prompt, 1)["timings"]["prompt_per_second"])
+    except ServerError as error:
+        if seconds_left() < 1:
+            raise OutOfTime from None
+        return {"failure": str(error)}
+    return {"first_prompt_tps": speeds[0], "prompt_tps": statistics.median(speeds[1:]),
+            "prompt_tokens": tokens, "prompts_tps": speeds}
 
 
 def wait(words, enter):

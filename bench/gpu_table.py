@@ -12,6 +12,11 @@ GB = 1e9
 OTHERS = ("hypura", "profile", "done")  # arms that are not llama.cpp's
 
 
+def served(arm):
+    """What `arm` is called as a server."""
+    return f"{arm} server"
+
+
 def spread(values, digits):
     if len(values) < 2:
         return f"{values[0]:.{digits}f}" if values else "-"
@@ -24,11 +29,34 @@ def good(samples):
     return {s["round"]: s for s in samples if s["round"] >= 0 and "failure" not in s}
 
 
+def llama_runs(samples, name):
+    """By placement, then by round."""
+    arms = {s["arm"] for s in samples.of(name)} - set(OTHERS)
+    return {arm: runs for arm in sorted(arms)
+            if served("") not in arm and (runs := good(samples.of(name, arm)))}
+
+
+def server_lines(samples, name, row):
+    """The prompts that servers read behind their first one."""
+    ours = good(samples.of(name, served("hypura")))
+    theirs = {arm: runs for arm in llama_runs(samples, name)
+              if (runs := good(samples.of(name, served(arm))))}
+    if not row.prompt_bar or not ours or not theirs:
+        return
+    median = {arm: statistics.median(s["prompt_tps"] for s in runs.values())
+              for arm, runs in theirs.items()}
+    best = max(median, key=median.get)
+    yield {"what": f"later prompts of {row.prompt} of a server, tok/s",
+           "hypura": [s["prompt_tps"] for s in ours.values()],
+           "llama": [s["prompt_tps"] for s in theirs[best].values()], "llama_arm": best,
+           "ratios": [s["prompt_tps"] / theirs[best][n]["prompt_tps"] for n, s in ours.items()
+                      if n in theirs[best]], "bar": row.prompt_bar}
+
+
 def speed_lines(samples, name, row):
     """hypura beside the best of llama.cpp, for decoding and prompts; ratios of one round each."""
     ours = good(samples.of(name, "hypura"))
-    arms = {s["arm"] for s in samples.of(name)} - set(OTHERS)
-    theirs = {arm: runs for arm in sorted(arms) if (runs := good(samples.of(name, arm)))}
+    theirs = llama_runs(samples, name)
     for what, speed, bar in (("decode", "decode_tps", row.decode_bar),
                              ("prompt", "prompt_tps", row.prompt_bar)):
         if not bar or not ours or not theirs:
@@ -107,7 +135,7 @@ def write_table(rows, samples, folder):
             "| --- | --- | --- | --- | --- | --- | --- |"]
     cells = []
     for name, row in rows.items():
-        for lines in (speed_lines, bound_lines, upload_lines):
+        for lines in (speed_lines, server_lines, bound_lines, upload_lines):
             for line in lines(samples, name, row):
                 cells.append({"row": name, "model": row.name, "gpu_budget": row.gpu, **line})
                 theirs = ""

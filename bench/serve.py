@@ -13,9 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 
 import measure
+from server_process import ServerProcess
 
 HYPURA = os.path.join(measure.REPO, "build/hypura")
 GENERATOR = os.path.join(measure.REPO, "build/release/bench/hypura_make_model")
@@ -30,34 +30,8 @@ TOKENS = 400
 PROMPT = "Once upon a time"
 
 
-class Server:
-    def __init__(self, model, *words):
-        self.process = subprocess.Popen(
-            [HYPURA, "serve", model, "--port", "0", *map(str, words)],
-            stderr=subprocess.PIPE, text=True)
-        for line in self.process.stderr:
-            if line.startswith("ready at "):
-                self.url = line.split()[2]
-                break
-        else:
-            sys.exit("error: the server did not start")
-        threading.Thread(target=lambda: list(self.process.stderr), daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
-
-    def post(self, path, body):
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode())
-        with urllib.request.urlopen(request) as response:
-            return json.load(response)
-
-    def complete(self, prompt, count, **more):
-        return self.post("/completion", {"prompt": prompt, "n_predict": count, "temperature": 0,
-                                         "ignore_eos": True, "cache_prompt": False, **more})
+def serve(model, *words):
+    return ServerProcess([HYPURA, "serve", model, *words])
 
 
 def ratio(name, pairs, bar):
@@ -82,7 +56,7 @@ def overhead(pairs):
                           ("streamed", ["--ram-budget", "min"])):
         words = [*options, "--ctx", 1024]
         taken = []
-        with Server(STORYTELLER, *words, "--parallel", 1) as server:
+        with serve(STORYTELLER, *words, "--parallel", 1) as server:
             for n in range(pairs):
                 first = server.complete(PROMPT, TOKENS) if n % 2 else None
                 alone = run(STORYTELLER, PROMPT, *words)
@@ -116,7 +90,7 @@ def sequences(pairs):
     """Tokens a second of 8 and of 32 sequences against one, streamed and resident."""
     rates = {}
     for name, words in (("streamed", ["--ram-budget", BUDGET]), ("resident", ["--mode", "resident", "--exact"])):
-        with Server(DENSE, *words, "--ctx", 64, "--parallel", 32) as server:
+        with serve(DENSE, *words, "--ctx", 64, "--parallel", 32) as server:
             decode_rate(server, 1, 4)
             rates[name] = [(decode_rate(server, 1, 8), decode_rate(server, 8, 8),
                             decode_rate(server, 32, 8)) for _ in range(pairs)]
@@ -132,7 +106,7 @@ def sequences(pairs):
 def second_turn(pairs):
     """Time to the first token behind a history of 1,000 tokens, cold and as the second turn."""
     taken = []
-    with Server(STORYTELLER, "--ram-budget", "min", "--ctx", 1024, "--parallel", 1) as server:
+    with serve(STORYTELLER, "--ram-budget", "min", "--ctx", 1024, "--parallel", 1) as server:
         history = "The king and the queen lived in a castle. " * 95
         while len(server.post("/tokenize", {"content": history})["tokens"]) > 985:
             history = history[:-10]

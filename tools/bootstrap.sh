@@ -4,8 +4,8 @@
 #
 #   tools/bootstrap.sh build [GPU]  packages and llama.cpp's libraries (the default)
 #   tools/bootstrap.sh tests        the same, clang, and llama.cpp's writer of tiny models
-#   tools/bootstrap.sh bench [GPU]  build, and llama.cpp's own llama-bench and llama-completion
-#   tools/bootstrap.sh plugin       these two as hosts for the plug-in, built apart
+#   tools/bootstrap.sh bench [GPU]  build, and llama.cpp's own programs that benchmarks run
+#   tools/bootstrap.sh plugin       llama-bench and llama-completion, hosts for the plug-in, built apart
 #   tools/bootstrap.sh cross        its libraries for aarch64-macos, by the zig in HYPURA_ZIG
 #   tools/bootstrap.sh paths [GPU|cross]   only prints the CMake arguments that name both
 #
@@ -66,7 +66,7 @@ main() {
     bench) require $build_packages
            fetch_uplot
            use_gpu "${2:-none}"
-           llama_targets $libraries llama-bench llama-completion ;;
+           llama_targets $libraries llama-completion llama-server ;;
     plugin) require $build_packages
             become_host
             llama_targets llama-bench llama-completion ;;

@@ -171,8 +171,8 @@ class Engine {
   const common_params& params() const { return options_.params; }
   llama_model* model() const { return model_.get(); }
   uint32_t context_tokens() const { return context_params_.n_ctx; }
-  // Nullptr where load_by() made it.
-  llama_context* context() const { return context_.get(); }
+  // Behind load_by(): the one that `load` made.
+  llama_context* context() const { return served_ ? served_context_ : context_.get(); }
   const DraftOptions& draft_options() const { return options_.draft; }
   // The draft model's; null if there is none.
   llama_context* draft_context() const { return draft_ == nullptr ? nullptr : draft_->context(); }
@@ -273,6 +273,7 @@ class Engine {
   llama_model_ptr model_;
   std::vector<llama_adapter_lora_ptr> adapters_;
   llama_context_ptr context_;
+  llama_context* served_context_ = nullptr;
   std::unique_ptr<common_threadpools> threadpools_;
   std::unique_ptr<DraftModel> draft_;
   std::vector<CpuThreads> shared_threads_;  // of a resident model and its draft

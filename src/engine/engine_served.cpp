@@ -67,6 +67,7 @@ Status Engine::load_by(const std::function<llama_context*(common_params&)>& load
                   fmt::format("llama.cpp cannot load {}", options_.model_path))
         .because(errors.text());
   }
+  served_context_ = context;
   if (!streamed_) return Status();
   if (Status status = streamed_model_->make_ready(); !status.ok()) return status;
   watch_memory();

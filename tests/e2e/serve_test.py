@@ -244,10 +244,45 @@ class Serve(support.TestCase):
 
     def test_requests_are_logged(self):
         server = self.serve(*LEAST, "--log-json")
+
+        def logged(path):
+            lines = [json.loads(line) for line in server.lines if line.startswith("{")]
+            return [line for line in lines if line["path"] == path]
+
         server.get("/v1/models")
-        wait_for(lambda: any(line.startswith("{") for line in server.lines), "line in the log")
-        line = json.loads(next(line for line in server.lines if line.startswith("{")))
-        self.assertEqual((line["method"], line["path"], line["status"]), ("GET", "/v1/models", 200))
+        wait_for(lambda: logged("/v1/models"), "line in the log")
+        [line] = logged("/v1/models")
+        self.assertEqual((line["method"], line["status"], line["whole"]), ("GET", 200, True))
+
+        # A stream when it ends, with all of its time.
+        begin = time.monotonic()
+        server.ask("POST", "/completion", {"prompt": support.PROMPT, "n_predict": 64, "stream": True})
+        taken = time.monotonic() - begin
+        wait_for(lambda: logged("/completion"), "line of a stream")
+        [line] = logged("/completion")
+        self.assertTrue(line["whole"])
+        self.assertGreater(line["seconds"], 0.8 * taken)
+
+        connection = server.connect()
+        connection.request("POST", "/completion", json.dumps(
+            {"prompt": support.PROMPT, "n_predict": 100000, "stream": True, "ignore_eos": True}))
+        connection.getresponse().readline()
+        connection.close()
+        wait_for(lambda: len(logged("/completion")) == 2, "line of a stream that was left")
+        self.assertFalse(logged("/completion")[1]["whole"])
+
+    def test_a_machine_that_was_profiled(self):
+        environment = dict(os.environ, XDG_CACHE_HOME=str(self.folder))
+        outcome = support.hypura("profile", support.MODEL, env=environment)
+        self.assertEqual(outcome.returncode, support.DONE, str(outcome))
+        for words in (LEAST, ("--ctx", 256, "-t", 1), ("--mode", "resident", "--ctx", 256, "-t", 1)):
+            with self.subTest(words=words):
+                server = self.serve(*words, environment=environment)
+                server.complete()
+                _, status = server.get("/hypura/status")
+                [model] = status["models"]
+                self.assertGreater(model["state"]["predicted_decode_tps"], 0)
+                server.stop()
 
 
 if __name__ == "__main__":

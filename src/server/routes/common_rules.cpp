@@ -114,27 +114,46 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-std::string log_line(const httplib::Request& request, const httplib::Response& response,
-                     bool json) {
+// What a log says of a request.
+struct Logged {
+  Logged(const httplib::Request& request, const httplib::Response& response)
+      : status(response.status),
+        method(request.method),
+        path(request.path.substr(0, kPathLogged)),
+        client(request.remote_addr),
+        request_bytes(request.body.size()),
+        begun(request.start_time_) {
+    for (char& c : path) {
+      if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+    }
+  }
+
+  int status;
+  std::string method;
+  std::string path;
+  std::string client;
+  uint64_t request_bytes;
+  std::chrono::steady_clock::time_point begun;
+};
+
+// Of an answer that ends now; `whole`: the client has all of it.
+std::string log_line(const Logged& logged, bool whole, bool json) {
   const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   const std::string time = fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(std::time_t(
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count())));
-  std::string path = request.path.substr(0, kPathLogged);
-  for (char& c : path) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
-  }
-  const double seconds = seconds_since(request.start_time_);
+  const double seconds = seconds_since(logged.begun);
   if (!json) {
-    return fmt::format("{} {} {} {} {:.3f} s\n", time, response.status, request.method, path,
-                       seconds);
+    return fmt::format("{} {} {} {} {:.3f} s{}\n", time, logged.status, logged.method, logged.path,
+                       seconds, whole ? "" : ", broken off");
   }
   const Json line = {{"time", time},
-                     {"status", response.status},
-                     {"method", request.method},
-                     {"path", path},
-                     {"client", request.remote_addr},
-                     {"request_bytes", request.body.size()},
-                     {"seconds", seconds}};
+                     {"status", logged.status},
+                     {"method", logged.method},
+                     {"path", logged.path},
+                     {"client", logged.client},
+                     {"request_bytes", logged.request_bytes},
+                     {"seconds", seconds},
+                     {"whole", whole}};
   return json_text(line) + "\n";
 }
 
@@ -176,13 +195,25 @@ void add_common_rules(httplib::Server& server, Service& service, uint64_t body_m
       answer_error(response, protocol_of(request.path), 500, "it went wrong");
     }
   });
-  server.set_logger([&service, log = std::move(log), log_json](const httplib::Request& request,
-                                                               const httplib::Response& response) {
+  // httplib's log of a stream comes before its body. It ends when its provider is released.
+  server.set_post_routing_handler([log, log_json](const httplib::Request& request,
+                                                  httplib::Response& response) {
+    if (!log || !response.content_provider_) return;
+    response.content_provider_resource_releaser_ =
+        [log, log_json, logged = Logged(request, response),
+         release = std::move(response.content_provider_resource_releaser_)](bool whole) {
+          if (release) release(whole);
+          log(log_line(logged, whole, log_json));
+        };
+  });
+  server.set_logger([&service, log, log_json](const httplib::Request& request,
+                                              const httplib::Response& response) {
     {
       const std::lock_guard lock(service.mutex);
       ++service.answers[response.status];
     }
-    if (log) log(log_line(request, response, log_json));
+    if (!log || response.content_provider_) return;
+    log(log_line(Logged(request, response), true, log_json));
   });
 }
 
