@@ -5,8 +5,8 @@ Each sample is a process of its own. llama.cpp's placements (all experts on the 
 first N layers, its own fit), each with its own threads and with those that hypura took, run once;
 then hypura and the best of them for decoding and for prompts take turns, ROUNDS times. All get the
 same text, context and micro-batch, and no warm-up. Then both as servers, SERVERS times: one process
-reads PROMPTS prompts of random tokens, of which the first is another figure than the others. Rows
-beyond RAM run cold, in a memory group of half of the file.
+reads PROMPTS prompts of random tokens, of which the first is another figure than the later ones.
+Rows beyond RAM run cold, in a memory group of half of the file.
 """
 
 import argparse
@@ -68,6 +68,7 @@ class Row:
     limit: float = 0  # of the file; 0: none
     llama: tuple = ()  # placements
     rounds: int = ROUNDS
+    others: tuple = ()  # tokens of other prompts, which servers read, too
     # What the ratios are to reach. 0: the row does not say.
     decode_bar: float = 0
     prompt_bar: float = 0
@@ -102,8 +103,8 @@ ROWS = {
     "resident": Row("all on the GPU", MOE, PROMPT, 128, "auto", llama=("all",), decode_bar=0.98,
                     prompt_bar=0.98),
     "beyond": Row("experts beyond RAM, short prompt", MOE, 50, 48, GPU_BUDGET_SMALL, limit=0.5,
-                  llama=("cpu-moe",), rounds=SLOW_ROUNDS, decode_bar=15, prompt_bar=4,
-                  bound_bar=0.85),
+                  llama=("cpu-moe",), rounds=SLOW_ROUNDS, others=(8, 16, 32), decode_bar=15,
+                  prompt_bar=4, bound_bar=0.85),
     "beyond-512": Row("experts beyond RAM", MOE, 512, 2, GPU_BUDGET_SMALL, limit=0.5,
                       llama=("cpu-moe",), rounds=SLOW_ROUNDS, prompt_bar=2),
     "uniform": Row("experts in RAM, routed evenly", MOE_LARGE, PROMPT, 64, GPU_BUDGET,
@@ -308,11 +309,11 @@ class RowRun:
                      "--parallel", "1", "--cache-ram", "0", "--no-warmup"]
         begin = time.monotonic()
         with self.memory(served(arm), row.limit) as enter:
-            measured = ask(words, enter, row.prompt, number)
+            measured = ask(words, enter, (row.prompt, *row.others), number)
         sample = self.samples.keep(self.name, served(arm), {
             "round": number, "seconds": time.monotonic() - begin, "command": words, **measured})
         told = sample.get("failure") or (f"first prompt {sample['first_prompt_tps']:.1f} tok/s, "
-                                         f"then {sample['prompt_tps']:.1f}")
+                                         f"then {told_speeds(sample)}")
         print(f"  {number + 1}/{SERVERS} {served(arm)}: {told}", flush=True)
 
     def sizes(self):
@@ -373,22 +374,29 @@ class RowRun:
             yield group.enter
 
 
-def ask(words, enter, tokens, seed):
-    """Prompts of `tokens` random tokens: of the first, and the median of the others, tokens/s."""
+def told_speeds(sample):
+    return ", ".join(f"{speed:.1f} of {length}" for length, speed in sample["prompt_tps"].items())
+
+
+def ask(words, enter, lengths, seed):
+    """Speeds of random prompts of so many tokens, PROMPTS of each; the very first is apart."""
     draw = random.Random(seed)
-    speeds = []
+    speeds = {}
     try:
         with ServerProcess(words, enter, min(SAMPLE_SECONDS, max(1, seconds_left()))) as server:
-            for _ in range(PROMPTS):
-                # All presets have these.
-                prompt = [draw.randrange(300, 2048) for _ in range(tokens)]
-                speeds.append(server.complete(prompt, 1)["timings"]["prompt_per_second"])
+            for length in lengths:
+                # All presets have these tokens.
+                prompts = [[draw.randrange(300, 2048) for _ in range(length)]
+                           for _ in range(PROMPTS)]
+                speeds[str(length)] = [server.complete(prompt, 1)["timings"]["prompt_per_second"]
+                                  for prompt in prompts]
     except ServerError as error:
         if seconds_left() < 1:
             raise OutOfTime from None
         return {"failure": str(error)}
-    return {"first_prompt_tps": speeds[0], "prompt_tps": statistics.median(speeds[1:]),
-            "prompt_tokens": tokens, "prompts_tps": speeds}
+    return {"first_prompt_tps": speeds[str(lengths[0])][0],
+            "prompt_tps": {length: statistics.median(taken[1:]) for length, taken in speeds.items()},
+            "prompts_tps": speeds}
 
 
 def wait(words, enter):

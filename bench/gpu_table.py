@@ -38,19 +38,21 @@ def llama_runs(samples, name):
 
 def server_lines(samples, name, row):
     """The prompts that servers read behind their first one."""
-    ours = good(samples.of(name, served("hypura")))
-    theirs = {arm: runs for arm in llama_runs(samples, name)
-              if (runs := good(samples.of(name, served(arm))))}
-    if not row.prompt_bar or not ours or not theirs:
+    if not row.prompt_bar:
         return
-    median = {arm: statistics.median(s["prompt_tps"] for s in runs.values())
-              for arm, runs in theirs.items()}
-    best = max(median, key=median.get)
-    yield {"what": f"later prompts of {row.prompt} of a server, tok/s",
-           "hypura": [s["prompt_tps"] for s in ours.values()],
-           "llama": [s["prompt_tps"] for s in theirs[best].values()], "llama_arm": best,
-           "ratios": [s["prompt_tps"] / theirs[best][n]["prompt_tps"] for n, s in ours.items()
-                      if n in theirs[best]], "bar": row.prompt_bar}
+    for length in map(str, (*row.others, row.prompt)):
+        speeds = {arm: {n: s["prompt_tps"][length] for n, s in runs.items()}
+                  for arm in ("hypura", *llama_runs(samples, name))
+                  if (runs := good(samples.of(name, served(arm))))}
+        ours = speeds.pop("hypura", None)
+        if not ours or not speeds:
+            continue
+        best = max(speeds, key=lambda arm: statistics.median(speeds[arm].values()))
+        theirs = speeds[best]
+        yield {"what": f"later prompts of {length} of a server, tok/s",
+               "hypura": list(ours.values()), "llama": list(theirs.values()), "llama_arm": best,
+               "ratios": [speed / theirs[n] for n, speed in ours.items() if n in theirs],
+               "bar": row.prompt_bar}
 
 
 def speed_lines(samples, name, row):

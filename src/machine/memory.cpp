@@ -5,6 +5,7 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #if defined(__APPLE__)
 #include <mach/mach.h>
@@ -32,6 +33,10 @@ std::optional<mach_task_basic_info> task_information() {
 }
 
 #else
+
+constexpr std::string_view kRss = "Rss:";
+// What code is touched later on.
+constexpr uint64_t kProgramGrowth = 64 * kMiB;
 
 // The value of a "Key:  123 kB" line, in bytes.
 std::optional<uint64_t> field_bytes(const char* path, const std::string& key) {
@@ -84,20 +89,25 @@ uint64_t program_bytes(const std::vector<std::string>& data_files) {
   static_cast<void>(data_files);
   return 0;  // resident_bytes() has it
 #else
-  uint64_t bytes = 0;
-  std::ifstream file("/proc/self/maps");
+  uint64_t mapped = 0;
+  uint64_t present = 0;
+  bool counts = false;
+  std::ifstream file("/proc/self/smaps");
   for (std::string line; std::getline(file, line);) {
-    // "BEGIN-END PERMISSIONS OFFSET DEVICE INODE PATH"
-    const size_t path = line.find('/');
-    if (path == std::string::npos) continue;
-    if (std::find(data_files.begin(), data_files.end(), line.substr(path)) != data_files.end()) {
-      continue;
-    }
+    // "BEGIN-END PERMISSIONS OFFSET DEVICE INODE PATH" begins a mapping, "Rss:  123 kB" is of it.
     char* end = nullptr;
     const uint64_t first = std::strtoull(line.c_str(), &end, 16);
-    bytes += std::strtoull(end + 1, nullptr, 16) - first;
+    if (end != line.c_str() && *end == '-') {
+      const size_t path = line.find('/');
+      counts = path != std::string::npos &&
+               std::find(data_files.begin(), data_files.end(), line.substr(path)) ==
+                   data_files.end();
+      if (counts) mapped += std::strtoull(end + 1, nullptr, 16) - first;
+    } else if (counts && line.starts_with(kRss)) {
+      present += std::strtoull(line.c_str() + kRss.size(), nullptr, 10) * kKiB;
+    }
   }
-  return bytes;
+  return std::min(mapped, present + kProgramGrowth);
 #endif
 }
 

@@ -1,7 +1,13 @@
 #include "machine/memory.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+#include <string>
 #include <vector>
 
 #include "base/units.h"
@@ -21,6 +27,27 @@ TEST(Memory, ProgramIsMoreThanItsPagesInMemory) {
   EXPECT_GT(program_bytes({}), 100 * kKiB);
   EXPECT_GE(program_bytes({}) + anonymous_bytes(), resident_bytes());
   EXPECT_GT(resident_bytes(), anonymous_bytes());
+}
+
+TEST(Memory, LargeLibrariesCountByWhatIsPresent) {
+  constexpr size_t kBytes = 300 * kMiB;
+  constexpr size_t kTouched = 100 * kMiB;
+  const std::string path = ::testing::TempDir() + "/hypura-library-" + std::to_string(::getpid());
+  std::ofstream(path).close();
+  std::filesystem::resize_file(path, kBytes);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  std::filesystem::remove(path);
+  void* const mapped = ::mmap(nullptr, kBytes, PROT_READ, MAP_PRIVATE, fd, 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  const uint64_t absent = program_bytes({});
+  EXPECT_LT(absent, kBytes / 2);
+
+  const volatile char* const bytes = static_cast<const char*>(mapped);
+  for (size_t i = 0; i < kTouched; i += 4 * kKiB) static_cast<void>(bytes[i]);
+  EXPECT_GE(program_bytes({}), absent + kTouched);
+  ::munmap(mapped, kBytes);
+  ::close(fd);
 }
 
 TEST(Memory, SomethingIsAvailable) {
