@@ -87,6 +87,11 @@ struct GpuSummary {
   bool shrunk = false;  // it could not be had whole
   bool unified = false;  // it computes in RAM, and all of this is there
   bool copies_experts() const { return experts.has_value() && !unified; }
+  // For weights, beside RAM: those that stay there, and slots.
+  uint64_t own_weight_bytes() const {
+    if (unified) return 0;
+    return weight_bytes + (experts.has_value() ? experts->cache_bytes : 0);
+  }
   // Of RAM, beside the weights that the engine places there, where experts stream.
   uint64_t ram_bytes() const {
     if (!unified) return 0;

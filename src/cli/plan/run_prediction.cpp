@@ -39,11 +39,11 @@ std::optional<RunPrediction> predict_run(const Engine& engine, const std::vector
                      engine.layout(),
                      {.on_gpu = plan.gpu.on_gpu, .experts = plan.gpu.experts});
   const bool streaming = engine.layout() != nullptr;
-  const uint64_t memory_bytes = streaming && plan.budget_bytes > plan.fixed_bytes
-                                    ? plan.budget_bytes - plan.fixed_bytes
-                                    : plan.ram_weight_bytes();
+  const uint64_t ram_bytes = streaming && plan.budget_bytes > plan.fixed_bytes
+                                 ? plan.budget_bytes - plan.fixed_bytes
+                                 : plan.ram_weight_bytes();
   const Bound bound = bound_of({.bytes = token_bytes(engine.index()),
-                                .memory_bytes = memory_bytes,
+                                .memory_bytes = ram_bytes + plan.gpu.own_weight_bytes(),
                                 .drive_gbps = machine->drive.sequential_gbps,
                                 .compute_seconds = prediction.token.compute_seconds()});
   const RunKind kind{.profile = profile_id(*machine),
