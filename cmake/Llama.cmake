@@ -73,10 +73,11 @@ target_link_libraries(llama_common INTERFACE llama_common_base llama_http llama)
 target_include_directories(llama_http SYSTEM INTERFACE ${HYPURA_LLAMA_DIR}/vendor)
 
 hypura_llama_library(llama_mtmd tools/mtmd/libmtmd.a)
+target_include_directories(llama_mtmd SYSTEM INTERFACE ${HYPURA_LLAMA_DIR}/tools/mtmd)
 target_link_libraries(llama_mtmd INTERFACE llama)
 hypura_llama_library(llama_vendor_hash vendor/hash/libvendor-hash.a)
 target_include_directories(llama_vendor_hash SYSTEM INTERFACE ${HYPURA_LLAMA_DIR}/vendor)
 hypura_llama_library(llama_server tools/server/libserver-context.a)
 target_include_directories(llama_server SYSTEM INTERFACE
-  ${HYPURA_LLAMA_DIR}/tools/server ${HYPURA_LLAMA_DIR}/tools/mtmd)
+  ${HYPURA_LLAMA_DIR}/tools/server)
 target_link_libraries(llama_server INTERFACE llama_common llama_mtmd llama_vendor_hash)

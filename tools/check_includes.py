@@ -43,6 +43,7 @@ THIRD_PARTY = [
     (r"llama.*\.h", ["engine", "server", "cli"], "llama.cpp lies behind the engine"),
     (rf"({'|'.join(LLAMA_COMMON)})\.h(pp)?|jinja/.*", ["engine", "server", "cli"],
      "llama.cpp's common lies behind the engine"),
+    (r"mtmd\.h", ["engine/projector.cpp"], "llama.cpp's server loads projectors"),
     (r"server-[a-z]+\.h", ["server"], "the inside of llama.cpp's server"),
     (r"cpp-httplib/httplib\.h", ["server", "cli"], "HTTP is for the edges"),
     (r"nlohmann/.*", ["machine", "plan", "store", "trace", "engine", "server", "cli"],

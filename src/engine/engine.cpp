@@ -263,7 +263,7 @@ Status Engine::measure() {
   plan_.context = *size;
   plan_.fixed_bytes =
       size->total_bytes() + sampling_bytes(vocab(), params().sampling) + plan_.draft_bytes +
-      plan_.gpu.ram_bytes();
+      plan_.gpu.ram_bytes() + projector_.ram_bytes;
   return Status();
 }
 

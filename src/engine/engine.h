@@ -18,6 +18,7 @@
 #include "engine/context_size.h"
 #include "engine/draft_model.h"
 #include "engine/memory_watch.h"
+#include "engine/projector.h"
 #include "io/block_device.h"
 #include "llama-cpp.h"
 #include "machine/read_through.h"
@@ -256,6 +257,7 @@ class Engine {
 
   EngineOptions options_;
   llama_context_params context_params_;
+  ProjectorSize projector_;
   PlanSummary plan_;
   uint64_t available_bytes_ = 0;
   uint64_t repack_bytes_read_ = 0;

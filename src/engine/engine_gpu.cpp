@@ -63,7 +63,8 @@ Status Engine::share_with_gpu(uint64_t budget_bytes, bool asked) {
   const Result<ContextSize> size = measure_context(model_.get(), context_params_);
   model_.reset();
   if (!size.ok()) return size.status();
-  GpuShareInput input{.bytes = saturating_subtract(budget_bytes, size->gpu_compute_bytes),
+  GpuShareInput input{.bytes = saturating_subtract(
+                          budget_bytes, size->gpu_compute_bytes + projector_.gpu_bytes),
                       .kv_bytes = size->gpu_kv_bytes};
   if (gpu_may_take_experts()) {
     input.experts_used = static_cast<uint32_t>(index_->info().expert_used_count);

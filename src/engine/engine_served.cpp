@@ -23,6 +23,11 @@ Status Engine::prepare() {
         .suggest("hypura run, or no draft");
   }
   if (Status status = open_index(); !status.ok()) return status;
+  // Who asks for no GPU gets none of llama.cpp's own accord either.
+  if (options_.gpu_budget.kind == GpuBudget::Kind::none) options_.params.mmproj_use_gpu = false;
+  Result<ProjectorSize> projector = measure_projector(options_.params);
+  if (!projector.ok()) return projector.status();
+  projector_ = *projector;
   if (Status status = choose_gpu(); !status.ok()) return status;
   if (Status status = choose_path(); !status.ok()) return status;
   options_.params.no_op_offload = !context_params_.op_offload;
@@ -63,8 +68,10 @@ Status Engine::load_by(const std::function<llama_context*(common_params&)>& load
   if (Status failure = last_failure(); !failure.ok()) return failure;
   if (interrupted()) return Status(StatusCode::interrupted, "interrupted while loading");
   if (context == nullptr) {
+    const std::string& projector = options_.params.mmproj.path;
     return Status(StatusCode::invalid_model,
-                  fmt::format("llama.cpp cannot load {}", options_.model_path))
+                  fmt::format("llama.cpp cannot load {}{}", options_.model_path,
+                              projector.empty() ? "" : " with the projector " + projector))
         .because(errors.text());
   }
   served_context_ = context;
