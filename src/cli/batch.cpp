@@ -49,6 +49,7 @@ RunCommand batch_command(Words& words) {
                             fmt::format("requests computed at a time (default: {})", kParallel));
               },
           .own = {"--output", "-o", "--model", "--parallel"},
+          .refused = options_of_a_run(),
           .word = "FILE",
           .word_help = "requests, a line each: custom_id, method, url and body"};
 }
@@ -156,6 +157,7 @@ Status batch(const std::vector<std::string>& arguments) {
   Result<RunOptions> options = parse_run_options(arguments, command);
   if (!options.ok()) return options.status();
   if (options->help) return write_answer(run_help(command)) ? Status() : write_failure();
+  if (Status status = refuse_what_is_of_a_run(*options); !status.ok()) return status;
   if (words.output.empty()) {
     return Status(StatusCode::invalid_argument, "batch needs a file for the answers")
         .suggest("-o answers.jsonl");

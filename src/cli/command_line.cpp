@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <utility>
 
 #include "base/suggestion.h"
@@ -87,11 +88,22 @@ Status CommandLine::unknown(const std::string& typed, std::vector<std::string> o
       .suggest(meant.empty() ? command_ + " --help" : fmt::format("did you mean {}?", meant));
 }
 
-std::string CommandLine::help_text() const { return app_->help(); }
+std::string CommandLine::help_text() const {
+  // Without a group an option has no name either, which errors of parsing would miss.
+  for (CLI::Option* option : hidden_) option->group("");
+  return app_->help();
+}
+
+void CommandLine::hide(const std::string& name) { hidden_.push_back(app_->get_option(name)); }
+
+bool CommandLine::is_hidden(const CLI::Option* option) const {
+  return std::find(hidden_.begin(), hidden_.end(), option) != hidden_.end();
+}
 
 CommandDescription CommandLine::description() const {
   CommandDescription command{.name = name_, .text = app_->get_description()};
   for (const CLI::Option* option : std::as_const(*app_).get_options()) {
+    if (is_hidden(option)) continue;
     OptionDescription described{.help = option->get_description(),
                                 .required = option->get_required()};
     if (option->get_positional()) {

@@ -9,6 +9,7 @@
 
 namespace CLI {
 class App;
+class Option;
 }
 
 namespace hypura::cli {
@@ -32,6 +33,8 @@ class CommandLine {
   // Refuses what is not in [min, max].
   void option(const std::string& name, int& value, int min, int max, const std::string& help);
   void flag(const std::string& name, bool& value, const std::string& help);
+  // No help page names the option `name`, which is there.
+  void hide(const std::string& name);
 
   // `others` are options read elsewhere: a mistyped word may have meant them. If help is asked for,
   // help() is true and nothing else counts. Errors: invalid_argument.
@@ -41,12 +44,14 @@ class CommandLine {
   CommandDescription description() const;
 
  private:
+  bool is_hidden(const CLI::Option* option) const;
   Status explain_extra(const std::vector<std::string>& others) const;
   Status unknown(const std::string& typed, std::vector<std::string> others) const;
 
   std::string name_;
   std::string command_;
   std::unique_ptr<CLI::App> app_;
+  std::vector<CLI::Option*> hidden_;
   bool help_ = false;
 };
 

@@ -91,6 +91,7 @@ CommandLine line_for(const RunCommand& command, Words& words) {
               "where memory is tight (default: f16)",
               "TYPE|auto|f16|q8_0|q4_0");
   line.flag("--json", words.json, "print one JSON object at the end instead of the text");
+  for (const std::string& name : command.refused) line.hide(name);
   if (command.describe) command.describe(line);
   return line;
 }

@@ -18,6 +18,7 @@ struct RunCommand {
   std::string description;
   std::function<void(CommandLine&)> describe;  // its own options; may be empty
   std::vector<std::string> own;                // of these, the names that llama.cpp has, too
+  std::vector<std::string> refused;            // a run's, which the command itself refuses
   // The word behind the command, which becomes EngineOptions::model_path; a MODEL may be the name
   // of a stored one.
   std::string word = "MODEL";

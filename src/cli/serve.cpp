@@ -16,6 +16,7 @@
 #include "cli/option_words.h"
 #include "cli/ps.h"
 #include "cli/run_options.h"
+#include "cli/serving.h"
 #include "cli/store/environment.h"
 #include "cli/store/model_argument.h"
 #include "cli/terminal.h"
@@ -87,6 +88,7 @@ RunCommand serve_command(Words& words) {
               },
           .own = {"--host", "--port", "--alias", "-a", "--parallel", "-np", "--api-key",
                   "--api-key-file", "--mmproj"},
+          .refused = options_of_a_run(),
           .word = "[MODEL...]",
           .word_help = "GGUF files, or names that hypura list shows",
           .word_required = false};
@@ -191,7 +193,9 @@ Status serve(const std::vector<std::string>& arguments) {
   const RunCommand command = serve_command(words);
   std::vector<std::string> given = arguments;
   std::replace(given.begin(), given.end(), std::string("-np"), std::string("--parallel"));
-  const OptionWords typed = take_apart(given, describe_serve());
+  RunCommand all = command;
+  all.refused.clear();
+  const OptionWords typed = take_apart(given, describe(all));
   // The options are those of a run of any one of the models.
   std::vector<std::string> of_one;
   if (!typed.words.empty()) of_one.push_back(typed.words.front());
@@ -201,15 +205,7 @@ Status serve(const std::vector<std::string>& arguments) {
   Result<RunOptions> run = parse_run_options(of_one, command);
   if (!run.ok()) return run.status();
   if (run->help) return write_answer(run_help(command)) ? Status() : write_failure();
-  if (run->interactive || run->chat || run->json) {
-    return Status(StatusCode::invalid_argument, "-i, -cnv and --json are options of a run")
-        .suggest("hypura run");
-  }
-  if (run->engine.draft.kind != DraftOptions::Kind::none) {
-    return Status(StatusCode::invalid_argument, "a server has no drafts yet")
-        .because("llama.cpp's server would load the draft apart from our budget")
-        .suggest("hypura run with --draft, or serve without");
-  }
+  if (Status status = refuse_what_is_of_a_run(*run); !status.ok()) return status;
   ServeOptions options = options_of(words, *run, typed);
   Result<std::string> key = api_key(words);
   if (!key.ok()) return key.status();

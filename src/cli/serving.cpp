@@ -16,6 +16,21 @@ constexpr int kVerbose = 4;
 
 }  // namespace
 
+std::vector<std::string> options_of_a_run() { return {"--draft", "--draft-depth", "--json"}; }
+
+Status refuse_what_is_of_a_run(const RunOptions& options) {
+  if (options.interactive || options.chat || options.json) {
+    return Status(StatusCode::invalid_argument, "-i, -cnv and --json are options of a run")
+        .suggest("hypura run");
+  }
+  if (options.engine.draft.kind != DraftOptions::Kind::none) {
+    return Status(StatusCode::invalid_argument, "a server has no drafts yet")
+        .because("llama.cpp's server would load the draft apart from our budget")
+        .suggest("hypura run with --draft");
+  }
+  return Status();
+}
+
 Status prepare_to_serve(RunOptions& options) {
   EngineOptions& engine = options.engine;
   const bool verbose = engine.params.verbosity >= kVerbose;

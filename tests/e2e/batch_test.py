@@ -103,6 +103,9 @@ class Batch(support.TestCase):
         self.input.write_text(good)
         outcome = support.hypura("batch", self.input, "-o", support.MODEL, *FEW)
         self.assertEqual(outcome.returncode, support.USAGE)
+        for words in (["--json"], ["--draft", "lookup"], ["-i"]):
+            outcome = support.hypura("batch", self.input, "-o", self.output, *FEW, *words)
+            self.assertEqual(outcome.returncode, support.USAGE, words)
         outcome = support.hypura("batch", self.folder / "none", "-o", self.output)
         self.assertEqual(outcome.returncode, support.FAILED)
 
