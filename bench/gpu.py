@@ -298,7 +298,7 @@ class RowRun:
               flush=True)
 
     def serve(self, arm, number, options):
-        """Seconds of prompts that one server reads one after the other."""
+        """Speeds of prompts that one server reads one after the other."""
         row = self.row
         if arm == "hypura":
             words = [self.programs.hypura, "serve", row.model, *self.sizes(), *self.budgets(),
@@ -330,7 +330,7 @@ class RowRun:
                 self.row.gpu if self.programs.has_gpu else "0"]
 
     def loading(self):
-        """What is read into memory is pinned there, and goes up the bus faster than what is mapped."""
+        """What is read into memory is pinned there: it goes up the bus faster than a mapping."""
         return ["-lm", "mmap", "--no-repack"] if self.row.limit else ["-lm", "none"]
 
     def hypura_words(self):
@@ -361,7 +361,7 @@ class RowRun:
 
     @contextlib.contextmanager
     def memory(self, arm, limit):
-        """How a sample enters its memory, cold if it is limited. Raises OutOfTime if it may not end."""
+        """How a sample enters its memory, cold if limited. Raises OutOfTime if it may not end."""
         known = [s["seconds"] for s in self.mine(arm)]
         needed = min(SAMPLE_SECONDS, 1.3 * max(known) + 5) if known else UNKNOWN_SECONDS
         if seconds_left() < needed:
@@ -389,7 +389,7 @@ def ask(words, enter, lengths, seed):
                 prompts = [[draw.randrange(300, 2048) for _ in range(length)]
                            for _ in range(PROMPTS)]
                 speeds[str(length)] = [server.complete(prompt, 1)["timings"]["prompt_per_second"]
-                                  for prompt in prompts]
+                                       for prompt in prompts]
     except ServerError as error:
         if seconds_left() < 1:
             raise OutOfTime from None

@@ -33,7 +33,7 @@ def llama_runs(samples, name):
     """By placement, then by round."""
     arms = {s["arm"] for s in samples.of(name)} - set(OTHERS)
     return {arm: runs for arm in sorted(arms)
-            if served("") not in arm and (runs := good(samples.of(name, arm)))}
+            if not arm.endswith(served("")) and (runs := good(samples.of(name, arm)))}
 
 
 def server_lines(samples, name, row):

@@ -26,7 +26,7 @@ DENSE_SHAPE = ["--arch", "llama", "--layers", "24", "--embd", "2048", "--ff", "8
                "16", "--kv-heads", "2", "--vocab", "4096", "--quant", "q4_k_m"]
 # KV of 32 sequences, activations, and 40 % of the weights.
 BUDGET = "600M"
-TOKENS = 400
+TOKENS = 900
 PROMPT = "Once upon a time"
 
 
