@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "base/check.h"
 #include "base/units.h"
 
 namespace hypura {
@@ -92,6 +93,25 @@ Status GpuCache::allocate(const ModelIndex& index, ggml_backend_dev_t gpu) {
     bytes += own;
   }
   return allocate_together();
+}
+
+void GpuCache::fill(const std::function<const std::byte*(TensorId)>& weights) {
+  for (Layer& layer : layers_) {
+    if (!std::all_of(layer.tensors.begin(), layer.tensors.end(), weights)) continue;
+    SlotTable& table = *layer.table;
+    for (uint32_t expert = 0; table.has_empty_slot(); ++expert) {
+      // Empty tables give their slots in order.
+      const std::optional<SlotId> slot = table.begin_load(SliceId{expert});
+      HYPURA_CHECK(slot == SlotId{expert});
+    }
+    for (const TensorId id : layer.tensors) {
+      ggml_tensor& slots = slots_[id.value];
+      ggml_backend_tensor_set(&slots, weights(id), 0, ggml_nbytes(&slots));
+    }
+    for (uint32_t slot = 0; slot < table.slot_count(); ++slot) {
+      table.finish_load(SlotId{slot}, true);
+    }
+  }
 }
 
 GpuCache::Layer* GpuCache::layer(TensorId tensor) {

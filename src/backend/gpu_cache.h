@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -28,6 +29,11 @@ class GpuCache {
   static Result<std::unique_ptr<GpuCache>> create(const ModelIndex& index,
                                                   const std::vector<uint32_t>& slots,
                                                   ggml_backend_dev_t gpu);
+
+  // Copies the first experts of each layer into its slots, so that the first batch finds them
+  // there. `weights` has the bytes of a tensor, or nullptr: a layer with such a one stays empty.
+  // REQUIRES: the slots are empty.
+  void fill(const std::function<const std::byte*(TensorId)>& weights);
 
   // nullptr: the tensor is not cached.
   Layer* layer(TensorId tensor);

@@ -17,6 +17,7 @@ namespace {
 // has to wait for the router, which pays where the batch before left some out.
 constexpr int64_t kUsesOfAll = 8;
 constexpr double kNearlyAll = 0.95;
+constexpr double kUnknown = -1;
 
 }  // namespace
 
@@ -27,6 +28,7 @@ Result<std::unique_ptr<GpuWalk>> GpuWalk::create(const ModelIndex& index, Reside
       GpuCache::create(index, options.cache_slots, options.gpu);
   if (!cache.ok()) return cache.status();
   walk->cache_ = *std::move(cache);
+  walk->cache_->fill([&](TensorId id) { return residency.pinned(id); });
   Result<std::unique_ptr<GpuStaging>> staging = GpuStaging::create(
       options.gpu, walk->queue_, kStagingEvents, options.place_bytes, options.places);
   if (!staging.ok()) return staging.status();
@@ -53,7 +55,7 @@ GpuWalk::GpuWalk(const ModelIndex& index, Residency& residency, const GpuExperts
             options.unified ? std::vector<std::span<std::byte>>() : residency.memory()),
       queue_(options.gpu, kStagingEvents + 2 * options.places),
       runner_([] {}),
-      used_(index.tensors().size()) {}
+      used_(index.tensors().size(), kUnknown) {}
 
 ggml_status GpuWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute gpu_compute) {
   backend_ = backend;
@@ -162,9 +164,10 @@ Status GpuWalk::begin_group(int i) {
   const int64_t count = members_.front().weight->ne[2];
   const bool many = ids_->ne[0] * ids_->ne[1] >= kUsesOfAll * count;
   double& used = used_[members_.front().id.value];
+  if (used == kUnknown) used = used_last_;
   if (!many || used < kNearlyAll) {
     if (Status status = read_routing(i); !status.ok()) return status;
-    if (many) used = static_cast<double>(experts_.size()) / static_cast<double>(count);
+    if (many) used = used_last_ = static_cast<double>(experts_.size()) / static_cast<double>(count);
   } else {
     experts_.resize(static_cast<size_t>(count));
     for (uint32_t k = 0; k < experts_.size(); ++k) experts_[k] = k;

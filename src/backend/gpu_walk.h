@@ -123,6 +123,7 @@ class GpuWalk {
   bool staged_before_ = false;  // in this graph
 
   std::vector<double> used_;     // by tensor: share of its experts that the last batch used
+  double used_last_ = 0;         // of the tensor seen last: what is unknown is taken to be like it
 
   // The group at hand: nodes that compute with the same ids.
   const ggml_tensor* ids_ = nullptr;
