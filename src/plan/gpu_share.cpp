@@ -21,10 +21,22 @@ bool may_stay_below(const TensorInfo& tensor) {
          (tensor.role == TensorRole::dense_ffn || tensor.role == TensorRole::expert);
 }
 
+// What follows the layer's number in the name of a tensor that may stay below.
+std::string suffix_of(const std::string& name) {
+  return name.substr(name.find('.', std::string_view(kBlock).size()) + 1);
+}
+
+// What a layer's FFN computes with last, just before the GPU goes on: there, it needs no graph of
+// its own.
+bool ends_ffn(const TensorInfo& tensor) {
+  return may_stay_below(tensor) && suffix_of(tensor.name).starts_with("ffn_down");
+}
+
 // Of one layer, or of what lies outside of layers.
 struct LayerBytes {
   uint64_t core = 0;
   uint64_t below = 0;  // FFN matrices and experts
+  uint64_t ends = 0;   // of these, the last ones
 };
 
 struct ModelBytes {
@@ -47,16 +59,12 @@ ModelBytes bytes_of(const ModelIndex& index) {
     LayerBytes& part = tensor.layer >= 0 ? bytes.layers[tensor.layer] : bytes.outside;
     (may_stay_below(tensor) ? part.below : part.core) += tensor.bytes;
     if (!may_stay_below(tensor)) continue;
+    if (ends_ffn(tensor)) part.ends += tensor.bytes;
     (tensor.role == TensorRole::expert ? bytes.experts : bytes.dense) += tensor.bytes;
   }
   // Without an output of its own a model multiplies with its embeddings: llama.cpp copies them.
   if (!has_output) bytes.outside.core += embedding;
   return bytes;
-}
-
-// What follows the layer's number in the name of a tensor that may stay below.
-std::string suffix_of(const std::string& name) {
-  return name.substr(name.find('.', std::string_view(kBlock).size()) + 1);
 }
 
 std::string escaped(std::string_view text) {
@@ -135,19 +143,27 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
       bytes.dense + bytes.experts > left) {
     share.experts = choose_cache(index, left - bytes.dense, input.experts_used);
   }
+  const bool takes_ffns = all_layers && !share.experts.has_value();
   std::set<int> whole;
   for (const auto& [layer, part] : bytes.layers) {
-    if (!all_layers || share.experts.has_value() || part.below > left) continue;
+    if (!takes_ffns || part.below > left) continue;
     left -= part.below;
     whole.insert(layer);
+  }
+  std::set<int> ends;
+  for (const auto& [layer, part] : bytes.layers) {
+    if (!takes_ffns || whole.contains(layer) || part.ends > left) continue;
+    left -= part.ends;
+    ends.insert(layer);
   }
   share.on_gpu.resize(index.tensors().size());
   for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
     const TensorInfo& tensor = index.tensor(TensorId{i});
     if (tensor.role == TensorRole::embedding) continue;
     const bool dense = share.experts.has_value() && tensor.role != TensorRole::expert;
-    const bool inside = tensor.layer >= first && (dense || !may_stay_below(tensor) ||
-                                                  whole.contains(tensor.layer));
+    const bool ffn = whole.contains(tensor.layer) ||
+                     (ends.contains(tensor.layer) && ends_ffn(tensor));
+    const bool inside = tensor.layer >= first && (dense || !may_stay_below(tensor) || ffn);
     share.on_gpu[i] = tensor.layer < 0 || inside;
     if (share.on_gpu[i]) share.weight_bytes += tensor.bytes;
   }
