@@ -1,6 +1,7 @@
 #include "backend/expert_fill.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "backend/weight.h"
 
@@ -13,77 +14,70 @@ constexpr size_t kGuessesMax = 16;
 
 }  // namespace
 
-void ExpertFill::begin(const ggml_cgraph* graph) {
-  graph_ = graph;
-  clear();
-  guess_next_layer(0);
-}
-
-void ExpertFill::clear() {
+void ExpertFill::on_routing(const ggml_cgraph* graph, int node, std::span<const int32_t> experts) {
   wanted_.clear();
   next_ = 0;
   known_ = 0;
-}
-
-void ExpertFill::on_routing(int node, std::span<const int32_t> experts) {
-  clear();
-  const ggml_tensor* ids = graph_->nodes[node]->src[2];
-  if (ids->ne[1] == 1) return;
-  int k = node + 1;
-  for (; k < graph_->n_nodes; ++k) {
-    const ggml_tensor* other = graph_->nodes[k];
+  const ggml_tensor* ids = graph->nodes[node]->src[2];
+  if (ids->ne[1] == 1) return kept_.clear();
+  TensorId last = weight_of(graph->nodes[node]->src[0])->id;
+  const uint32_t layer = residency_.layer(last);
+  std::erase_if(kept_, [&](const Kept& kept) { return residency_.layer(kept.tensor) != layer; });
+  for (int k = node + 1; k < graph->n_nodes; ++k) {
+    const ggml_tensor* other = graph->nodes[k];
     if (other->op != GGML_OP_MUL_MAT_ID) continue;
     if (other->src[2] != ids) break;
-    const PooledTensor pooled = pooled_weight(other);
-    if (pooled.pool == nullptr) continue;
+    const Weight* weight = weight_of(other->src[0]);
+    if (weight == nullptr || residency_.home(weight->id) != Home::experts) continue;
+    last = weight->id;
     const auto first = static_cast<std::ptrdiff_t>(wanted_.size());
-    for (const int32_t expert : experts) {
-      wanted_.push_back({pooled.pool, pooled.source, static_cast<uint32_t>(expert)});
-    }
+    for (const int32_t expert : experts) wanted_.push_back({last, static_cast<uint32_t>(expert)});
     // In the order of the file, as they are read later.
     std::sort(wanted_.begin() + first, wanted_.end(),
               [](const Wanted& a, const Wanted& b) { return a.expert < b.expert; });
   }
   known_ = wanted_.size();
-  guess_next_layer(k);
+  guess_next_layer(last, ids);
 }
 
 void ExpertFill::read_ahead() {
   Reader& reader = residency_.reader();
   for (; next_ < wanted_.size(); ++next_) {
     const Wanted& wanted = wanted_[next_];
-    if (!wanted.pool->has_empty_slot()) continue;
-    if (wanted.pool->holds(wanted.source, wanted.expert)) continue;
-    if (!wanted.pool->takes_load()) break;
+    const PooledTensor pooled = residency_.experts(wanted.tensor);
+    if (pooled.pool->holds(pooled.source, wanted.expert)) continue;
+    const bool empty = pooled.pool->has_empty_slot();
+    const PooledTensor target = empty ? pooled : residency_.transit(wanted.tensor);
+    if (target.pool == nullptr) continue;
+    if (!target.pool->takes_load()) break;
     if (next_ >= known_ && reader.outstanding() >= kGuessesMax) break;
-    wanted.pool->request(wanted.source, wanted.expert, ReadClass::prefetch);
+    std::optional<Lease> lease =
+        target.pool->request(target.source, wanted.expert, ReadClass::prefetch);
+    if (!lease) break;
+    if (!empty) kept_.push_back({wanted.tensor, *std::move(lease)});
   }
   reader.pump();
 }
 
-PooledTensor ExpertFill::pooled_weight(const ggml_tensor* node) const {
-  const Weight* weight = weight_of(node->src[0]);
-  if (weight == nullptr || residency_.home(weight->id) != Home::experts) return {};
-  return residency_.experts(weight->id);
+void ExpertFill::hand_over(TensorId tensor) {
+  std::erase_if(kept_, [&](const Kept& kept) { return kept.tensor == tensor; });
+  for (size_t k = next_; k < wanted_.size(); ++k) {
+    if (wanted_[k].tensor == tensor) next_ = k + 1;
+  }
 }
 
-// Experts of the layer at or behind `node`, before its routing is known: all of them, if the batch
-// will use most. Of n experts with k a token, t tokens miss one with probability (1 - k/n)^t, below
-// 0.37 from t * k = n on.
-void ExpertFill::guess_next_layer(int node) {
+// Experts of the layer behind the one that ends with `last`, before its routing is known: all of
+// them, if the batch will use most. Of n experts with k a token, t tokens miss one with probability
+// (1 - k/n)^t, below 0.37 from t * k = n on.
+void ExpertFill::guess_next_layer(TensorId last, const ggml_tensor* ids) {
   if (!guess_) return;
-  const ggml_tensor* ids = nullptr;
-  for (int k = node; k < graph_->n_nodes; ++k) {
-    const ggml_tensor* other = graph_->nodes[k];
-    if (other->op != GGML_OP_MUL_MAT_ID) continue;
-    if (ids != nullptr && other->src[2] != ids) return;
-    ids = other->src[2];
-    const PooledTensor pooled = pooled_weight(other);
-    const int64_t experts = other->src[0]->ne[2];
-    if (pooled.pool == nullptr || ids->ne[1] == 1 || ids->ne[0] * ids->ne[1] < experts) return;
-    for (uint32_t expert = 0; expert < static_cast<uint32_t>(experts); ++expert) {
-      wanted_.push_back({pooled.pool, pooled.source, expert});
-    }
+  const auto here = std::find(order_.begin(), order_.end(), last);
+  if (here == order_.end() || here + 1 == order_.end()) return;
+  const uint32_t layer = residency_.layer(here[1]);
+  for (auto next = here + 1; next != order_.end() && residency_.layer(*next) == layer; ++next) {
+    const uint32_t experts = residency_.expert_count(*next);
+    if (ids->ne[0] * ids->ne[1] < experts) return;
+    for (uint32_t expert = 0; expert < experts; ++expert) wanted_.push_back({*next, expert});
   }
 }
 

@@ -10,40 +10,45 @@
 
 namespace hypura {
 
-// Fills empty slots of the pools while a batch of tokens computes, so that the drive works on
-// through the last experts of a projection and through attention: the experts of the projections
-// that follow, and those of the next layer when the batch will route to most of them. Nothing is
-// evicted for it, so full pools see none of it. Used by the walk's thread.
+// Reads ahead while a batch of tokens computes, so that the drive works on through the last experts
+// of a projection and through attention: the experts of the projections that follow, and those of
+// the next layer when the batch will route to most of them. They go to empty slots of their pools,
+// or else to transit slots; nothing is evicted for them. Used by the walk's thread.
 class ExpertFill {
  public:
-  // With `guess`, also experts whose routing is not known yet.
-  ExpertFill(Residency& residency, bool guess) : residency_(residency), guess_(guess) {}
+  // `order`: tensors whose experts lie in pools, as graphs use them. With `guess`, also experts
+  // whose routing is not known yet.
+  ExpertFill(Residency& residency, std::vector<TensorId> order, bool guess)
+      : residency_(residency), order_(std::move(order)), guess_(guess) {}
 
-  void begin(const ggml_cgraph* graph);
-  // The MUL_MAT_ID at `node`, first of its layer, uses `experts`.
-  void on_routing(int node, std::span<const int32_t> experts);
+  // The MUL_MAT_ID at `node` of `graph`, first of its layer, uses `experts`.
+  void on_routing(const ggml_cgraph* graph, int node, std::span<const int32_t> experts);
   // Starts reads as far as the drive has room, and pumps. Called when all that is needed at once
   // was asked for.
   void read_ahead();
+  // Whoever computes `tensor` has leases on what was read for it.
+  void hand_over(TensorId tensor);
   bool wants_reads() const { return next_ < wanted_.size(); }
 
  private:
   struct Wanted {
-    SlicePool* pool = nullptr;
-    uint32_t source = 0;
+    TensorId tensor;
     uint32_t expert = 0;
   };
+  struct Kept {
+    TensorId tensor;
+    Lease lease;
+  };
 
-  PooledTensor pooled_weight(const ggml_tensor* node) const;
-  void clear();
-  void guess_next_layer(int node);
+  void guess_next_layer(TensorId last, const ggml_tensor* ids);
 
   Residency& residency_;
+  std::vector<TensorId> order_;
   bool guess_;
-  const ggml_cgraph* graph_ = nullptr;
   std::vector<Wanted> wanted_;  // known ones, then guesses
   size_t known_ = 0;            // how many
   size_t next_ = 0;             // the first that was not looked at
+  std::vector<Kept> kept_;      // in transit
 };
 
 }  // namespace hypura

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "backend/streamed_model.h"
@@ -30,6 +31,18 @@ std::unique_ptr<ExpertPredictor> make_predictor(const PrefetchOptions& options,
   return nullptr;
 }
 
+// Tensors whose experts lie in pools, as graphs use them.
+std::vector<TensorId> expert_order(const StreamedModel& model, const Residency& residency) {
+  std::vector<TensorId> order;
+  for (uint32_t i = 0; i < model.uses().size(); ++i) {
+    if (residency.home(TensorId{i}) == Home::experts) order.push_back(TensorId{i});
+  }
+  std::stable_sort(order.begin(), order.end(), [&](TensorId a, TensorId b) {
+    return model.uses()[a.value].number < model.uses()[b.value].number;
+  });
+  return order;
+}
+
 }  // namespace
 
 GraphWalk::GraphWalk(StreamedModel& model, Residency& residency,
@@ -41,7 +54,7 @@ GraphWalk::GraphWalk(StreamedModel& model, Residency& residency,
         experts_.release();
       }),
       prefetch_(residency, make_predictor(prefetch, residency, runner_)),
-      experts_(residency, runner_, prefetch_),
+      experts_(residency, runner_, prefetch_, expert_order(model, residency)),
       rows_(residency, runner_) {}
 
 ggml_status GraphWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute) {

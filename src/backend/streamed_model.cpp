@@ -107,6 +107,7 @@ void StreamedModel::take_census(ggml_cgraph* graph, Computes where) {
       if (weight == nullptr) continue;
       TensorUse& use = uses_[weight->id.value];
       note_use(node, position, use);
+      if (use.number == 0) use.number = ++uses_seen_;
       if (where == Computes::gpu) continue;
       if (repack_ != nullptr) repack_->note(node, position, weight->id, demand_);
       if (node->op == GGML_OP_GET_ROWS) {

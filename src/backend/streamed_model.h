@@ -134,6 +134,7 @@ class StreamedModel {
   std::vector<std::unique_ptr<Weight>> weights_;
   std::vector<ggml_tensor*> tensors_;  // of weights_
   std::vector<TensorUse> uses_;        // by tensor
+  uint32_t uses_seen_ = 0;
   GraphDemand demand_;
   std::unique_ptr<Repack> repack_;  // nullptr: not asked for
   CpuThreads threads_;

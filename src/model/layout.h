@@ -26,9 +26,9 @@ struct TensorHome {
   uint32_t row_slots = 0;  // rows, or stream: cached rows for look-ups; 0 if nobody looks any up
 };
 
-// Equal-sized expert slices that share slots.
+// Expert slices that share slots.
 struct PoolLayout {
-  uint64_t slice_bytes = 0;
+  uint64_t slice_bytes = 0;  // all alike, but in transit: the largest
   uint32_t slots = 0;
   // Slots lie exactly slice_bytes apart, so that the pool looks like a contiguous tensor; costs a
   // copy after each read. Otherwise reads land in place.
@@ -41,6 +41,9 @@ struct PoolLayout {
 struct Layout {
   std::vector<TensorHome> homes;  // by TensorId
   std::vector<PoolLayout> pools;
+  // Slots beside the pools. A batch that routes to more experts than a pool has slots reads ahead
+  // into them, while those of the pool are in use.
+  std::vector<PoolLayout> transits;
   uint32_t ring_slots = 0;
   uint64_t ring_slot_bytes = 0;  // holds the largest piece, widened for direct I/O
 
@@ -48,12 +51,14 @@ struct Layout {
   uint64_t pinned_bytes = 0;
   uint64_t ring_bytes = 0;
   uint64_t pool_bytes = 0;
+  uint64_t transit_bytes = 0;
   uint64_t row_bytes = 0;
   uint64_t staging_bytes = 0;  // where reads land that are copied to their slot
   uint64_t table_bytes = 0;
   uint64_t repacked_bytes = 0;  // beside all of these: residency has no part in it
   uint64_t total_bytes() const {
-    return pinned_bytes + ring_bytes + pool_bytes + row_bytes + staging_bytes + table_bytes;
+    return pinned_bytes + ring_bytes + pool_bytes + transit_bytes + row_bytes + staging_bytes +
+           table_bytes;
   }
 };
 

@@ -49,6 +49,7 @@ GpuShare better_share(const ModelIndex& index, GpuShare copying, GpuShareInput i
 
 void place_for_copies(const ModelIndex& index, PlacementInput& input) {
   input.elastic = false;
+  input.passes_experts = false;
   input.pins_experts = true;
   input.pins_experts = minimum_weight_budget(index, input) <= input.weight_budget;
 }

@@ -28,6 +28,10 @@ constexpr uint32_t kRingSlotsMin = 3;
 // leave most of it to what can be given back.
 constexpr uint64_t kRingShare = 4;
 constexpr uint64_t kElasticRingShare = 8;
+// Transit slots: what a drive of 4 GB/s delivers while a group of experts computes and a layer's
+// attention follows, but no more than this share of the weight budget.
+constexpr uint64_t kTransitBytes = 64 * kMiB;
+constexpr uint64_t kTransitShare = 64;
 constexpr uint32_t kRowSlotsMin = 64;
 constexpr uint32_t kRowSlotsMax = 512;
 // Bookkeeping per cached slice and per slot.
@@ -79,7 +83,12 @@ class Placer {
       widen_ring(layout = narrow, stretch_bytes);
       pin_dense(layout);
     }
+    add_transits(layout);
     grow_pools(layout);
+    if (!layout.transits.empty() && holds_all_experts(layout)) {
+      layout.transits.clear();
+      grow_pools(layout);
+    }
     fill_pools(layout);
     pin_row_tensors(layout);
     return layout;
@@ -96,6 +105,7 @@ class Placer {
   uint64_t piece_bytes(const TensorInfo& tensor) const {
     return static_cast<uint64_t>(piece_rows(tensor)) * row_bytes(tensor);
   }
+  bool is_packed(TensorId experts) const;
   bool can_cut(const TensorInfo& tensor) const { return tensor.ne[1] % kCutRows == 0; }
 
   Layout empty_layout() const;
@@ -104,11 +114,15 @@ class Placer {
   uint64_t usual_stretch(const Layout& layout) const;
   void pin_dense(Layout& layout) const;
   uint64_t pin_share(Layout& layout, uint32_t share) const;
+  void add_transits(Layout& layout) const;
+  bool holds_all_experts(const Layout& layout) const;
   void grow_pools(Layout& layout) const;
   void fill_pools(Layout& layout) const;
   void pin_row_tensors(Layout& layout) const;
   void build_pools(Layout& layout, uint64_t budget) const;
   void account(Layout& layout) const;
+  uint64_t account_pools(Layout& layout, const std::vector<PoolLayout>& pools,
+                         uint64_t key_bytes) const;
   bool fits(const Layout& layout) const { return layout.total_bytes() <= input_.weight_budget; }
 
   const ModelIndex& index_;
@@ -288,6 +302,47 @@ uint64_t Placer::pin_share(Layout& layout, uint32_t share) const {
   return pinned_bytes;
 }
 
+// One for all experts that are read in place, and one for each shape of the others.
+void Placer::add_transits(Layout& layout) const {
+  if (!input_.passes_experts || input_.packs_experts) return;
+  std::vector<PoolLayout> transits;
+  PoolLayout in_place;
+  for (const auto& [shape, tensors] : shapes_) {
+    const uint64_t slice_bytes = info(tensors.front()).expert_bytes();
+    if (is_packed(tensors.front())) {
+      transits.push_back({.slice_bytes = slice_bytes, .packed = true, .tensors = tensors});
+      continue;
+    }
+    in_place.slice_bytes = std::max(in_place.slice_bytes, slice_bytes);
+    in_place.tensors.insert(in_place.tensors.end(), tensors.begin(), tensors.end());
+  }
+  if (!in_place.tensors.empty()) transits.push_back(std::move(in_place));
+  for (PoolLayout& transit : transits) {
+    const uint64_t slot_bytes =
+        widened_bytes(transit.slice_bytes) + (transit.packed ? transit.slice_bytes : 0);
+    const uint64_t bytes = std::min(input_.weight_budget / kTransitShare / transits.size(),
+                                    std::max(kTransitBytes, slot_bytes));
+    transit.slots = static_cast<uint32_t>(bytes / slot_bytes);
+    if (transit.slots == 0) continue;
+    layout.transits.push_back(transit);
+    account(layout);
+    if (fits(layout)) continue;
+    layout.transits.pop_back();
+    account(layout);
+  }
+}
+
+bool Placer::holds_all_experts(const Layout& layout) const {
+  return std::all_of(layout.pools.begin(), layout.pools.end(), [&](const PoolLayout& pool) {
+    return pool.tensors.size() == 1 && pool.slots >= info(pool.tensors.front()).expert_count;
+  });
+}
+
+bool Placer::is_packed(TensorId experts) const {
+  return input_.packs_experts || needs_contiguous_slices(info(experts)) ||
+         info(experts).expert_bytes() % kBlockBytes != 0;
+}
+
 // Gives all the pools can use of what is left.
 void Placer::grow_pools(Layout& layout) const {
   if (shapes_.empty()) return;
@@ -357,8 +412,7 @@ void Placer::build_pools(Layout& layout, uint64_t budget) const {
     const uint32_t experts = first.expert_count;
     const uint32_t least = std::clamp<uint32_t>(input_.experts_used, 1, experts);
     const double each = share * experts;
-    const bool packed = input_.packs_experts || needs_contiguous_slices(first) ||
-                        first.expert_bytes() % kBlockBytes != 0;
+    const bool packed = is_packed(tensors.front());
     const auto add_pool = [&](uint32_t slots, std::vector<TensorId> members) {
       for (const TensorId id : members) {
         layout.homes[id.value].pool = static_cast<uint32_t>(layout.pools.size());
@@ -408,19 +462,25 @@ void Placer::account(Layout& layout) const {
         kKeyBytes * static_cast<uint64_t>(tensor.ne[1]) + kSlotBytes * home.row_slots;
   }
   layout.ring_bytes = streams ? layout.ring_slots * layout.ring_slot_bytes : 0;
-  layout.pool_bytes = 0;
-  for (const PoolLayout& pool : layout.pools) {
+  layout.pool_bytes = account_pools(layout, layout.pools, kExpertKeyBytes);
+  layout.transit_bytes = account_pools(layout, layout.transits, kKeyBytes);
+}
+
+// Bytes of their slots; what they need beside is added to the layout's.
+uint64_t Placer::account_pools(Layout& layout, const std::vector<PoolLayout>& pools,
+                               uint64_t key_bytes) const {
+  uint64_t bytes = 0;
+  for (const PoolLayout& pool : pools) {
     const uint64_t stride = pool.packed ? pool.slice_bytes : widened_bytes(pool.slice_bytes);
-    layout.pool_bytes += round_up(stride * pool.slots, kBlockBytes);
+    bytes += round_up(stride * pool.slots, kBlockBytes);
     if (pool.packed) {
       layout.staging_bytes +=
           widened_bytes(pool.slice_bytes) * std::min(pool.slots, kStagingSlotsMax);
     }
     layout.table_bytes += kSlotBytes * pool.slots;
-    for (const TensorId id : pool.tensors) {
-      layout.table_bytes += kExpertKeyBytes * info(id).expert_count;
-    }
+    for (const TensorId id : pool.tensors) layout.table_bytes += key_bytes * info(id).expert_count;
   }
+  return bytes;
 }
 
 }  // namespace

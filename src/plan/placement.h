@@ -17,6 +17,7 @@ struct PlacementInput {
   bool elastic = false;         // it may shrink later: the ring, which cannot, is smaller
   bool pins_experts = false;    // all experts stay in RAM for good
   bool packs_experts = false;   // slots lie as close as experts do in a tensor, for GPUs
+  bool passes_experts = true;   // those of batches may pass through transit slots
   uint64_t elsewhere_bytes = 0;  // of weights in RAM that are not placed here: widens the ring
   uint32_t experts_used = 0;    // routed per token; 0 if the model has none
   uint64_t rows_per_graph = 0;  // most embedding rows one graph looks up

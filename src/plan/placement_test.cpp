@@ -177,6 +177,16 @@ void Case::expect_pools(const Layout& layout) const {
     EXPECT_EQ(pool.packed, contiguous || pool.slice_bytes % kBlockBytes != 0) << first.name;
   }
   EXPECT_EQ(pooled, 0u) << "a pool for every expert tensor, and once";
+  for (const PoolLayout& transit : layout.transits) {
+    EXPECT_GT(transit.slots, 0u);
+    for (const TensorId id : transit.tensors) {
+      const TensorInfo& tensor = index_.tensor(id);
+      EXPECT_EQ(layout.homes[id.value].home, Home::experts) << tensor.name;
+      EXPECT_EQ(layout.pools[layout.homes[id.value].pool].packed, transit.packed) << tensor.name;
+      EXPECT_LE(tensor.expert_bytes(), transit.slice_bytes) << tensor.name;
+      EXPECT_TRUE(!transit.packed || tensor.expert_bytes() == transit.slice_bytes) << tensor.name;
+    }
+  }
 }
 
 // Everything a layout decides, as text.
@@ -194,6 +204,7 @@ std::string describe(const Layout& layout) {
     put(pool.packed);
     for (const TensorId id : pool.tensors) put(id.value);
   }
+  for (const PoolLayout& transit : layout.transits) put(transit.slots);
   put(layout.ring_slots);
   put(layout.total_bytes());
   return text;
@@ -230,6 +241,7 @@ void sweep(const Case& model, int budgets = 120) {
   const Layout all = *model.place_in(model.plenty());
   EXPECT_EQ(all.ring_bytes, 0u);
   EXPECT_EQ(all.row_bytes, 0u);
+  EXPECT_TRUE(all.transits.empty());
   EXPECT_EQ(slots, slots_of(all));
   for (const TensorHome& home : all.homes) {
     EXPECT_TRUE(home.home == Home::pinned || home.home == Home::experts ||
@@ -306,6 +318,36 @@ TEST(Placement, MixedTypesAndPackedPools) {
   EXPECT_FALSE(pool("blk.1.ffn_down_exps.weight").packed);
   EXPECT_TRUE(pool("blk.2.ffn_down_exps.weight").packed)
       << "kernels for IQ types want contiguous experts (docs/adr/0007)";
+}
+
+// Slots that a batch's experts pass through: a small share of the budget, one group for all that is
+// read in place and one for each shape that is not.
+TEST(Placement, TransitSlots) {
+  Case model(3, 512, 2);
+  model.add("blk.0.ffn_up_exps.weight", {256, 16, 512}, Case::kExperts);    // 8 KiB: in place
+  model.add("blk.0.ffn_down_exps.weight", {256, 32, 512}, Case::kExperts);  // 16 KiB: in place
+  model.add("blk.1.ffn_up_exps.weight", {64, 99, 512}, Case::kExperts, GgufBytes::kQ8_0);
+  model.add("blk.2.ffn_up_exps.weight", {256, 64, 512}, Case::kExperts, kIQ4_NL);
+  model.build();
+  const uint64_t budget = 16 * kMiB;
+  const Layout layout = *model.place_in(budget);
+  ASSERT_EQ(layout.transits.size(), 3u);
+  uint64_t bytes = 0;
+  for (const PoolLayout& transit : layout.transits) {
+    const uint64_t slot = widened_bytes(transit.slice_bytes) + transit.packed * transit.slice_bytes;
+    EXPECT_LE(transit.slots * slot, budget / 64 / 3) << transit.slice_bytes;
+    EXPECT_GT((transit.slots + 1) * slot, budget / 64 / 3) << transit.slice_bytes;
+    bytes += transit.slots * (transit.packed ? transit.slice_bytes : slot);
+  }
+  EXPECT_NEAR(static_cast<double>(layout.transit_bytes), static_cast<double>(bytes), 2 * kBlockBytes);
+  const PoolLayout& in_place = layout.transits.back();
+  EXPECT_FALSE(in_place.packed);
+  EXPECT_EQ(in_place.tensors.size(), 2u);
+  EXPECT_EQ(in_place.slice_bytes, 16 * kKiB);
+
+  model.input().passes_experts = false;
+  EXPECT_TRUE(model.place_in(budget)->transits.empty());
+  EXPECT_GT(slots_of(*model.place_in(budget)), slots_of(layout));
 }
 
 TEST(Placement, OddUses) {

@@ -58,6 +58,7 @@ Residency::Residency(const ModelIndex& index, Layout layout, Reader reader)
       pinned_(index.tensors().size()),
       first_piece_(index.tensors().size()),
       experts_(index.tensors().size()),
+      passing_(index.tensors().size()),
       row_pools_(index.tensors().size()) {}
 
 Status Residency::build() {
@@ -74,6 +75,7 @@ Status Residency::build() {
 std::vector<std::span<std::byte>> Residency::memory() const {
   std::vector<std::span<std::byte>> memory{pinned_memory_.memory()};
   for (const auto& pool : pools_) memory.push_back(pool->memory());
+  for (const auto& pool : transits_) memory.push_back(pool->memory());
   for (const auto& pool : row_pools_) {
     if (pool != nullptr) memory.push_back(pool->memory());
   }
@@ -82,25 +84,41 @@ std::vector<std::span<std::byte>> Residency::memory() const {
 
 Status Residency::build_pools() {
   for (const PoolLayout& pool : layout_.pools) {
-    SlicePoolOptions options{
-        .slice_bytes = pool.slice_bytes,
-        .slots = pool.slots,
-        .packed = pool.packed,
-        .staging_slots = std::min(pool.slots, kStagingSlotsMax),
-        .eviction = Eviction::use_rate,
-    };
-    for (const TensorId id : pool.tensors) {
-      const TensorInfo& tensor = index_.tensor(id);
-      options.sources.push_back(
-          {.shard = tensor.shard, .offset = tensor.offset, .count = tensor.expert_count});
+    if (Status status = build_pool(pool, Eviction::use_rate, pools_, experts_); !status.ok()) {
+      return status;
     }
-    Result<std::unique_ptr<SlicePool>> created = SlicePool::create(reader_, options);
-    if (!created.ok()) return created.status();
-    for (uint32_t source = 0; source < pool.tensors.size(); ++source) {
-      experts_[pool.tensors[source].value] = {.pool = created->get(), .source = source};
-    }
-    pools_.push_back(*std::move(created));
   }
+  for (const PoolLayout& pool : layout_.transits) {
+    if (Status status = build_pool(pool, Eviction::lru, transits_, passing_); !status.ok()) {
+      return status;
+    }
+  }
+  return Status();
+}
+
+Status Residency::build_pool(const PoolLayout& pool, Eviction eviction,
+                             std::vector<std::unique_ptr<SlicePool>>& pools,
+                             std::vector<PooledTensor>& places) {
+  SlicePoolOptions options{
+      .slice_bytes = pool.slice_bytes,
+      .slots = pool.slots,
+      .packed = pool.packed,
+      .staging_slots = std::min(pool.slots, kStagingSlotsMax),
+      .eviction = eviction,
+  };
+  for (const TensorId id : pool.tensors) {
+    const TensorInfo& tensor = index_.tensor(id);
+    options.sources.push_back({.shard = tensor.shard,
+                               .offset = tensor.offset,
+                               .count = tensor.expert_count,
+                               .slice_bytes = tensor.expert_bytes()});
+  }
+  Result<std::unique_ptr<SlicePool>> created = SlicePool::create(reader_, options);
+  if (!created.ok()) return created.status();
+  for (uint32_t source = 0; source < pool.tensors.size(); ++source) {
+    places[pool.tensors[source].value] = {.pool = created->get(), .source = source};
+  }
+  pools.push_back(*std::move(created));
   return Status();
 }
 

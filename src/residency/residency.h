@@ -78,8 +78,13 @@ class Residency {
     return static_cast<uint32_t>(std::max(0, index_.tensor(tensor).layer));
   }
 
+  uint32_t expert_count(TensorId tensor) const { return index_.tensor(tensor).expert_count; }
+
   // REQUIRES: the tensor's home is experts.
   PooledTensor experts(TensorId tensor) const { return experts_[tensor.value]; }
+  // Slots beside the tensor's pool, which experts of a batch pass through. Without a pool if the
+  // layout has none.
+  PooledTensor transit(TensorId tensor) const { return passing_[tensor.value]; }
   // The tensor's cached rows, one source of its own pool. nullptr if the layout gives it none.
   SlicePool* rows(TensorId tensor) const { return row_pools_[tensor.value].get(); }
 
@@ -109,6 +114,9 @@ class Residency {
   Residency(const ModelIndex& index, Layout layout, Reader reader);
   Status build();
   Status build_pools();
+  Status build_pool(const PoolLayout& pool, Eviction eviction,
+                    std::vector<std::unique_ptr<SlicePool>>& pools,
+                    std::vector<PooledTensor>& places);
   Status build_rows();
   Status build_ring();
   Status build_pinned();
@@ -125,8 +133,10 @@ class Residency {
   std::vector<std::byte*> pinned_;       // by tensor
   std::vector<uint32_t> first_piece_;    // by tensor
   std::vector<PooledTensor> experts_;    // by tensor
+  std::vector<PooledTensor> passing_;    // by tensor: in transit
   std::vector<std::unique_ptr<SlicePool>> row_pools_;  // by tensor
   std::vector<std::unique_ptr<SlicePool>> pools_;
+  std::vector<std::unique_ptr<SlicePool>> transits_;
   std::unique_ptr<DenseRing> ring_;
   std::unique_ptr<LooseWeights> loose_;  // null where no dense weight may go
   std::unique_ptr<Prefaulter> prefaulter_;  // ends before the memory it touches

@@ -17,6 +17,10 @@ uint32_t key_count(const std::vector<SliceSource>& sources) {
   return count;
 }
 
+uint64_t slice_bytes_of(const SliceSource& source, const SlicePoolOptions& options) {
+  return source.slice_bytes > 0 ? source.slice_bytes : options.slice_bytes;
+}
+
 std::unique_ptr<EvictionPolicy> make_policy(const SlicePoolOptions& options) {
   switch (options.eviction) {
     case Eviction::lru: break;
@@ -44,7 +48,11 @@ Result<std::unique_ptr<SlicePool>> SlicePool::create(Reader& reader,
                                                      const SlicePoolOptions& options) {
   HYPURA_CHECK(options.slots > 0);
   HYPURA_CHECK(!options.packed || options.staging_slots > 0);
-  HYPURA_CHECK(options.packed || options.slice_bytes % kBlockBytes == 0);
+  for (const SliceSource& source : options.sources) {
+    const uint64_t bytes = slice_bytes_of(source, options);
+    HYPURA_CHECK(options.packed ? bytes == options.slice_bytes
+                                : bytes <= options.slice_bytes && bytes % kBlockBytes == 0);
+  }
   Result<Arena> memory =
       Arena::create(memory_bytes(options.slice_bytes, options.slots, options.packed),
                     Present::later);
@@ -70,7 +78,8 @@ SlicePool::SlicePool(Reader& reader, const SlicePoolOptions& options, Arena memo
       staged_(options.packed ? options.slots : 0),
       sink_(reader.add_sink(*this)) {
   uint32_t key = 0;
-  for (const SliceSource& source : sources_) {
+  for (SliceSource& source : sources_) {
+    source.slice_bytes = slice_bytes_of(source, options);
     first_key_.push_back(key);
     key += source.count;
   }
@@ -153,8 +162,8 @@ Status SlicePool::wait(const Lease& lease) {
 
 void SlicePool::start_load(uint32_t source, uint32_t index, SlotId slot, ReadClass read_class) {
   const FileRange range{.shard = sources_[source].shard,
-                        .offset = sources_[source].offset + index * slice_bytes_,
-                        .bytes = slice_bytes_};
+                        .offset = sources_[source].offset + index * sources_[source].slice_bytes,
+                        .bytes = sources_[source].slice_bytes};
   std::byte* buffer = slot_data(slot.value);
   if (packed_) {
     while (free_staging_.empty()) reader_.wait_one();

@@ -13,12 +13,13 @@
 
 namespace hypura {
 
-// `count` slices of the pool's size, one after the other in a file: the experts of a tensor, or the
-// rows of an embedding.
+// `count` slices, one after the other in a file: the experts of a tensor, or the rows of an
+// embedding.
 struct SliceSource {
   uint32_t shard = 0;
   uint64_t offset = 0;
   uint32_t count = 0;
+  uint64_t slice_bytes = 0;  // 0: those of the pool
 };
 
 // What goes when a slot is needed: rows of an embedding come by recency, experts also by how often
@@ -26,7 +27,7 @@ struct SliceSource {
 enum class Eviction : uint8_t { lru, use_rate };
 
 struct SlicePoolOptions {
-  uint64_t slice_bytes = 0;
+  uint64_t slice_bytes = 0;  // the most; all have so many where slots are packed
   uint32_t slots = 0;
   bool packed = false;  // slots lie slice_bytes apart; needs staging and a copy
   uint32_t staging_slots = 0;  // packed: reads in flight at most
@@ -39,7 +40,7 @@ struct SlicePoolStats {
   uint64_t misses = 0;
 };
 
-// A cache of equal slices in equally spaced slots, so that a whole pool can pose as one tensor with
+// A cache of slices in equally spaced slots, so that a whole pool can pose as one tensor with
 // ne[2] (or ne[1]) = slots_max(). A slot's bytes count only once the slice is ready.
 // Slots at the end can be given up while it is used, and taken back.
 // Confined to one thread at a time. The reader outlives the pool; leases must not outlive it.

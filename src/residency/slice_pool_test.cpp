@@ -13,6 +13,10 @@
 namespace hypura {
 namespace {
 
+uint64_t bytes_of(const SliceSource& source, const SlicePoolOptions& options) {
+  return source.slice_bytes > 0 ? source.slice_bytes : options.slice_bytes;
+}
+
 class SlicePoolTest : public testing::Test {
  protected:
   void start(const SlicePoolOptions& options, const SimOptions& device = {}) {
@@ -44,8 +48,8 @@ class SlicePoolTest : public testing::Test {
   FileRange range(uint32_t source, uint32_t index) const {
     const SliceSource& from = options_.sources[source];
     return {.shard = from.shard,
-            .offset = from.offset + index * options_.slice_bytes,
-            .bytes = options_.slice_bytes};
+            .offset = from.offset + index * bytes_of(from, options_),
+            .bytes = bytes_of(from, options_)};
   }
   const std::byte* bytes(const Lease& lease, uint32_t source) const {
     return pool_->base(source) + lease.slot().value * pool_->stride();
@@ -86,6 +90,18 @@ TEST_F(SlicePoolTest, InPlaceSlicesStartAsDeepAsInTheirBlocks) {
     get_every_slice();
     get_every_slice();
   }
+}
+
+TEST_F(SlicePoolTest, SourcesInPlaceMayHaveSmallerSlices) {
+  SlicePoolOptions options = in_place(4);
+  options.sources[1].slice_bytes = 4096;
+  start(options);
+  EXPECT_EQ(pool_->stride(), widened_bytes(8192));
+  const uint64_t before = reader_->stats().bytes_delivered;
+  get(1, 2);
+  EXPECT_EQ(reader_->stats().bytes_delivered - before, 2 * 4096u) << "no more than it is";
+  get_every_slice();
+  get_every_slice();
 }
 
 TEST_F(SlicePoolTest, PackedSlotsLieOneSliceApart) {
@@ -293,6 +309,7 @@ class PoolStorm {
     options_.staging_slots = options_.packed ? 1 + draw_.below(options_.slots) : 0;
     for (uint32_t i = 0, sources = 1 + draw_.below(3); i < sources; ++i) {
       SliceSource source{.shard = draw_.below(2), .count = 1 + draw_.below(6)};
+      if (!options_.packed && draw_.below(2) == 0) source.slice_bytes = 4096;
       source.offset =
           draw_.below(model.shard_bytes(source.shard) - source.count * options_.slice_bytes + 1);
       options_.sources.push_back(source);
@@ -371,8 +388,8 @@ class PoolStorm {
       const std::byte* data =
           pool_->base(held.source) + held.lease.slot().value * pool_->stride();
       const FileRange range{.shard = source.shard,
-                            .offset = source.offset + held.index * options_.slice_bytes,
-                            .bytes = options_.slice_bytes};
+                            .offset = source.offset + held.index * bytes_of(source, options_),
+                            .bytes = bytes_of(source, options_)};
       EXPECT_TRUE(model_.matches(data, range)) << held.source << ", " << held.index;
     }
     uint32_t ready = 0;

@@ -20,12 +20,15 @@ constexpr uint32_t kSeeds = 200;
 constexpr unsigned kHangSeconds = 600;
 
 // Expert pools that are packed, as nothing in them fits disk blocks, and pools in place; both have
-// fewer slots at the least budget than a batch of a prompt uses. And a ring.
+// fewer slots at the least budget than a batch of a prompt uses, and the second and third one
+// transit slots. And a ring.
 constexpr const char* kShapes[] = {
     "--arch qwen3moe --layers 2 --embd 288 --heads 4 --kv-heads 2 --head-dim 64 --experts 9 "
     "--used 3 --expert-ff 96 --quant MXFP4",
     "--arch qwen3moe --layers 3 --embd 512 --heads 8 --kv-heads 4 --experts 16 --used 4 "
     "--expert-ff 256 --quant q4_k_m",
+    "--arch qwen3moe --layers 2 --embd 288 --heads 4 --kv-heads 2 --head-dim 64 --experts 128 "
+    "--used 8 --expert-ff 64 --quant MXFP4",
     "--arch llama --layers 3 --embd 512 --ff 1024 --heads 8 --kv-heads 4 --quant q4_k_m"};
 
 SimOptions draw_drive(uint32_t seed) {
