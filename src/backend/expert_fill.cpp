@@ -68,7 +68,7 @@ void ExpertFill::hand_over(TensorId tensor) {
 
 // Experts of the layer behind the one that ends with `last`, before its routing is known: all of
 // them, if the batch will use most. Of n experts with k a token, t tokens miss one with probability
-// (1 - k/n)^t, below 0.37 from t * k = n on.
+// (1 - k/n)^t, below 0.14 from t * k = 2 n on.
 void ExpertFill::guess_next_layer(TensorId last, const ggml_tensor* ids) {
   if (!guess_) return;
   const auto here = std::find(order_.begin(), order_.end(), last);
@@ -76,7 +76,7 @@ void ExpertFill::guess_next_layer(TensorId last, const ggml_tensor* ids) {
   const uint32_t layer = residency_.layer(here[1]);
   for (auto next = here + 1; next != order_.end() && residency_.layer(*next) == layer; ++next) {
     const uint32_t experts = residency_.expert_count(*next);
-    if (ids->ne[0] * ids->ne[1] < experts) return;
+    if (ids->ne[0] * ids->ne[1] < 2 * experts) return;
     for (uint32_t expert = 0; expert < experts; ++expert) wanted_.push_back({*next, expert});
   }
 }

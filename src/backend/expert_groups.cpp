@@ -75,8 +75,8 @@ Status ExpertGroups::compute(ggml_tensor* node, TensorId tensor, std::vector<Lea
   return Status();
 }
 
-// All experts of the node wait. Those that have a slot go first, before reads for the others evict them; the others in the
-// order of the file.
+// All experts of the node wait. Those that have a slot go first, before reads for the others evict
+// them; the others in the order of the file.
 void ExpertGroups::begin(TensorId tensor, std::vector<Lease>& leases) {
   const PooledTensor pooled = residency_.experts(tensor);
   const PooledTensor transit = residency_.transit(tensor);
@@ -123,7 +123,8 @@ bool ExpertGroups::find_slot(Waiting& waiting, TensorId tensor) const {
   if (pooled.pool->holds(pooled.source, expert)) return take(pooled);
   if (passes && transit.pool->holds(transit.source, expert)) return take(transit);
   const uint32_t loading_max = std::max(1U, pooled.pool->slots() / 2);
-  if (pooled.pool->loading() < loading_max && pooled.pool->takes_load() && take(pooled)) return true;
+  const bool loads = pooled.pool->loading() < loading_max && pooled.pool->takes_load();
+  if (loads && take(pooled)) return true;
   return passes && transit.pool->takes_load() && take(transit);
 }
 

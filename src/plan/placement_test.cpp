@@ -339,7 +339,8 @@ TEST(Placement, TransitSlots) {
     EXPECT_GT((transit.slots + 1) * slot, budget / 64 / 3) << transit.slice_bytes;
     bytes += transit.slots * (transit.packed ? transit.slice_bytes : slot);
   }
-  EXPECT_NEAR(static_cast<double>(layout.transit_bytes), static_cast<double>(bytes), 2 * kBlockBytes);
+  EXPECT_NEAR(static_cast<double>(layout.transit_bytes), static_cast<double>(bytes),
+              2 * kBlockBytes);
   const PoolLayout& in_place = layout.transits.back();
   EXPECT_FALSE(in_place.packed);
   EXPECT_EQ(in_place.tensors.size(), 2u);
