@@ -109,7 +109,8 @@ Status Engine::open_index() {
   if (!index.ok()) return index.status();
   index_ = std::make_unique<ModelIndex>(*std::move(index));
   plan_.weight_bytes = index_->info().weight_bytes;
-  available_bytes_ = available_bytes();
+  // The process base, which is taken from this, has what is in memory already.
+  available_bytes_ = available_bytes() + anonymous_bytes();
 
   common_params& params = options_.params;
   params.model.path = index_->shards().front().path;

@@ -259,7 +259,7 @@ class Engine {
   llama_context_params context_params_;
   ProjectorSize projector_;
   PlanSummary plan_;
-  uint64_t available_bytes_ = 0;
+  uint64_t available_bytes_ = 0;  // what others leave, with what this process has already
   uint64_t repack_bytes_read_ = 0;
   bool streamed_ = false;
   bool served_ = false;  // another program loads the model

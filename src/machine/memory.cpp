@@ -35,6 +35,7 @@ std::optional<mach_task_basic_info> task_information() {
 #else
 
 constexpr std::string_view kRss = "Rss:";
+constexpr std::string_view kAnonymous = "Anonymous:";
 // What code is touched later on.
 constexpr uint64_t kProgramGrowth = 64 * kMiB;
 
@@ -91,10 +92,12 @@ uint64_t program_bytes(const std::vector<std::string>& data_files) {
 #else
   uint64_t mapped = 0;
   uint64_t present = 0;
+  uint64_t written = 0;
   bool counts = false;
   std::ifstream file("/proc/self/smaps");
   for (std::string line; std::getline(file, line);) {
     // "BEGIN-END PERMISSIONS OFFSET DEVICE INODE PATH" begins a mapping, "Rss:  123 kB" is of it.
+    // Pages that were written to, as relocations are, are anonymous.
     char* end = nullptr;
     const uint64_t first = std::strtoull(line.c_str(), &end, 16);
     if (end != line.c_str() && *end == '-') {
@@ -105,9 +108,11 @@ uint64_t program_bytes(const std::vector<std::string>& data_files) {
       if (counts) mapped += std::strtoull(end + 1, nullptr, 16) - first;
     } else if (counts && line.starts_with(kRss)) {
       present += std::strtoull(line.c_str() + kRss.size(), nullptr, 10) * kKiB;
+    } else if (counts && line.starts_with(kAnonymous)) {
+      written += std::strtoull(line.c_str() + kAnonymous.size(), nullptr, 10) * kKiB;
     }
   }
-  return std::min(mapped, present + kProgramGrowth);
+  return std::min(mapped, present + kProgramGrowth) - written;
 #endif
 }
 

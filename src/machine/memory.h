@@ -11,11 +11,12 @@ namespace hypura {
 uint64_t resident_bytes();
 uint64_t peak_resident_bytes();
 
-// Memory of this process that is no file's: heap, stacks, arenas.
+// Memory of this process that is no file's: heap, stacks, arenas, and what relocation wrote.
 uint64_t anonymous_bytes();
 // The most that its program and libraries take: the size of their mappings, present or not; of those
 // that are mostly absent, as CUDA's, what is present and 64 MiB. Their pages can be dropped and read
-// again. Files that are mapped for their data do not count: `data_files` by path.
+// again; those that were written to are anonymous_bytes(). Files that are mapped for their data do not
+// count: `data_files` by path.
 uint64_t program_bytes(const std::vector<std::string>& data_files);
 
 // Memory this process may still take without pushing anybody out: what the system has available,

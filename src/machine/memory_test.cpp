@@ -50,6 +50,28 @@ TEST(Memory, LargeLibrariesCountByWhatIsPresent) {
   ::close(fd);
 }
 
+TEST(Memory, WhatIsWrittenInALibraryCountsOnce) {
+  constexpr size_t kBytes = 300 * kMiB;
+  constexpr size_t kWritten = 100 * kMiB;
+  const std::string path = ::testing::TempDir() + "/hypura-relocated-" + std::to_string(::getpid());
+  std::ofstream(path).close();
+  std::filesystem::resize_file(path, kBytes);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  std::filesystem::remove(path);
+  void* const mapped = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  const uint64_t program = program_bytes({});
+  const uint64_t anonymous = anonymous_bytes();
+
+  volatile char* const bytes = static_cast<char*>(mapped);
+  for (size_t i = 0; i < kWritten; i += 4 * kKiB) bytes[i] = 1;
+  EXPECT_GE(anonymous_bytes(), anonymous + kWritten - kMiB);
+  EXPECT_NEAR(static_cast<double>(program_bytes({})), static_cast<double>(program), 8.0 * kMiB);
+  ::munmap(mapped, kBytes);
+  ::close(fd);
+}
+
 TEST(Memory, SomethingIsAvailable) {
   EXPECT_GT(available_bytes(), 16 * kMiB);
   EXPECT_LT(available_bytes(), uint64_t{1} << 50);
