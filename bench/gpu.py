@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """hypura with a GPU against llama.cpp with the same memory of it, row by row: run by bench/gpu.sh.
 
-Each sample is a process of its own. llama.cpp's placements (all experts on the CPU, those of the
-first N layers, its own fit), each with its own threads and with those that hypura took, run once;
-then hypura and the best of them for decoding and for prompts take turns, ROUNDS times. All get the
-same text, context and micro-batch, and no warm-up. Then both as servers, SERVERS times: one process
-reads PROMPTS prompts of random tokens, of which the first is another figure than the later ones.
-Rows beyond RAM run cold, in a memory group of half of the file.
+llama.cpp's placements (all experts on the CPU, those of the first N layers, its own fit), each with
+its own threads and with those that hypura took, run once as processes of their own; so does hypura,
+ROUNDS times where a row asks for the drive's or the bus's share. Then hypura and the best of them,
+for decoding and for prompts, are servers beside each other and take turns: PAIRS prompts of random
+tokens each, the same for all, in the other order every time. The first prompt of each is another
+figure than the later ones. All get the same context, micro-batch and memory, and no warm-up.
+Rows beyond RAM start cold, each process in a memory group of half of the file.
 """
 
 import argparse
@@ -36,15 +37,14 @@ MORE_TO_DO = 75  # exit code
 SAMPLE_SECONDS = 240  # more is a failure
 UNKNOWN_SECONDS = 90  # a first sample is not started with less
 SPARE_BYTES = 2 * GB  # a disk that is not full
-SLOW_TOKENS = 4  # of a mapped file beyond memory
+SLOW_TOKENS = 3  # of a mapped file beyond memory
 
 FOLDER = os.path.join(REPO, "build/bench")
 SAMPLES = os.path.join(FOLDER, "gpu-samples.jsonl")
 
-ROUNDS = int(os.environ.get("ROUNDS", "5"))
-SLOW_ROUNDS = min(ROUNDS, 3)
-SERVERS = int(os.environ.get("SERVERS", "3"))
-PROMPTS = 5  # of a server
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+PAIRS = int(os.environ.get("PAIRS", "12"))
+PLACEMENTS = os.environ.get("PLACEMENTS", "").split()
 PROMPT = int(os.environ.get("PROMPT_TOKENS", "2048"))
 MOE = os.environ.get("MOE", "moe-7g")
 MOE_LARGE = os.environ.get("MOE_LARGE", "qwen3-30b")
@@ -67,7 +67,6 @@ class Row:
     micro_batch: int = 512
     limit: float = 0  # of the file; 0: none
     llama: tuple = ()  # placements
-    rounds: int = ROUNDS
     others: tuple = ()  # tokens of other prompts, which servers read, too
     # What the ratios are to reach. 0: the row does not say.
     decode_bar: float = 0
@@ -97,22 +96,33 @@ class Row:
     def context(self):
         return 256 * math.ceil((1.1 * self.prompt + self.tokens) / 256)
 
+    @property
+    def rounds(self):
+        """Of runs beside the servers."""
+        return ROUNDS if self.bound_bar or self.drive_bar or self.upload_bar else 0
+
+    @property
+    def served_tokens(self):
+        return SLOW_TOKENS if self.limit else self.tokens
+
 
 BELOW = ("cpu-moe", "n-cpu-moe", "fit")
 ROWS = {
     "resident": Row("all on the GPU", MOE, PROMPT, 128, "auto", llama=("all",), decode_bar=0.98,
                     prompt_bar=0.98),
     "beyond": Row("experts beyond RAM, short prompt", MOE, 50, 48, GPU_BUDGET_SMALL, limit=0.5,
-                  llama=("cpu-moe",), rounds=SLOW_ROUNDS, others=(8, 16, 32), decode_bar=15,
+                  llama=("cpu-moe",), others=(8, 16, 32), decode_bar=15,
                   prompt_bar=4, bound_bar=0.85),
     "beyond-512": Row("experts beyond RAM", MOE, 512, 2, GPU_BUDGET_SMALL, limit=0.5,
-                      llama=("cpu-moe",), rounds=SLOW_ROUNDS, prompt_bar=2),
+                      llama=("cpu-moe",), prompt_bar=2),
+    "beyond-2048": Row("experts beyond RAM, large micro-batch", MOE, 2048, 2, GPU_BUDGET_SMALL,
+                       limit=0.5, micro_batch=2048, llama=("cpu-moe",), prompt_bar=2),
     "uniform": Row("experts in RAM, routed evenly", MOE_LARGE, PROMPT, 64, GPU_BUDGET,
                    micro_batch=2048, llama=BELOW, decode_bar=1, prompt_bar=1, upload_bar=0.85),
     "skewed": Row("experts in RAM, skewed routing", MOE_LARGE, PROMPT, 64, GPU_BUDGET, skewed=True,
                   micro_batch=2048, llama=BELOW, decode_bar=1.15, prompt_bar=1),
     "dense": Row("dense, on GPU, RAM and drive", DENSE, 50, 8, GPU_BUDGET, ram=RAM_BUDGET,
-                 rounds=SLOW_ROUNDS, drive_bar=0.9),
+                 drive_bar=0.9),
 }
 
 
@@ -208,18 +218,13 @@ class RowRun:
             self.profile(0)
         llama = self.choose_llama()
         for number in range(row.rounds):
-            arms = ["hypura", *sorted(llama)]
-            for arm in arms if number % 2 == 0 else reversed(arms):
-                if not any(s["round"] == number for s in self.mine(arm)):
-                    self.sample(arm, number, llama.get(arm))
+            if not any(s["round"] == number for s in self.mine("hypura")):
+                self.sample("hypura", number, None)
             # What is compared with the drive needs the drive of the same minutes.
             if row.drive_bar and not any(s["round"] == number for s in self.mine("profile")):
                 self.profile(number)
-        for number in range(SERVERS if row.prompt_bar else 0):
-            arms = ["hypura", *sorted(llama)]
-            for arm in arms if number % 2 == 0 else reversed(arms):
-                if not any(s["round"] == number for s in self.mine(served(arm))):
-                    self.serve(arm, number, llama.get(arm))
+        if row.prompt_bar:
+            self.serve(llama)
         self.samples.keep(self.name, "done", {"rounds": row.rounds})
 
     def mine(self, arm):
@@ -227,7 +232,9 @@ class RowRun:
 
     def choose_llama(self):
         """Every way of llama.cpp once; names and options of the best, decoding and prompts."""
-        placements = self.row.llama if self.programs.has_gpu else self.row.llama[:1]
+        placements = [p for p in self.row.llama if p in PLACEMENTS or not PLACEMENTS]
+        if not self.programs.has_gpu:
+            placements = placements[:1]
         if len(placements) < 2:
             return {placement: self.place(placement) for placement in placements}
         if not self.mine("hypura"):
@@ -297,24 +304,64 @@ class RowRun:
         print(f"  {'heat' if number < 0 else f'{number + 1}/{self.row.rounds}'} {arm}: {told}",
               flush=True)
 
-    def serve(self, arm, number, options):
-        """Speeds of prompts that one server reads one after the other."""
-        row = self.row
-        if arm == "hypura":
-            words = [self.programs.hypura, "serve", row.model, *self.sizes(), *self.budgets(),
-                     "--parallel", "1"]
-        else:
-            # Without the cache of prompts, whose memory would be the weights'.
-            words = [self.programs.server, "-m", row.model, *self.sizes(), *self.loading(), *options,
-                     "--parallel", "1", "--cache-ram", "0", "--no-warmup"]
-        begin = time.monotonic()
-        with self.memory(served(arm), row.limit) as enter:
-            measured = ask(words, enter, (row.prompt, *row.others), number)
-        sample = self.samples.keep(self.name, served(arm), {
-            "round": number, "seconds": time.monotonic() - begin, "command": words, **measured})
-        told = sample.get("failure") or (f"first prompt {sample['first_prompt_tps']:.1f} tok/s, "
-                                         f"then {told_speeds(sample)}")
-        print(f"  {number + 1}/{SERVERS} {served(arm)}: {told}", flush=True)
+    def serve(self, llama):
+        """Servers beside each other, asked in turns for what is not there yet."""
+        # llama.cpp first: what its fit leaves free is counted from an empty GPU.
+        words = {arm: self.server_words(options) for arm, options in sorted(llama.items())}
+        words["hypura"] = [self.programs.hypura, "serve", self.row.model, *self.sizes(),
+                           *self.budgets(), "--parallel", "1"]
+        lengths = (self.row.prompt, *self.row.others)
+        known = self.exchanges()
+        todo = [(number, length) for number in range(PAIRS) for length in lengths
+                if not all((arm, number, length) in known for arm in words)]
+        if not todo:
+            return
+        with contextlib.ExitStack() as running:
+            servers = {}
+            if self.row.limit:
+                drop_page_cache()
+            for place, arm in enumerate(words):
+                enter = None
+                if self.row.limit:
+                    enter = running.enter_context(MemoryGroup(self.limit_bytes(), place)).enter
+                servers[arm] = running.enter_context(
+                    ServerProcess(words[arm], enter, min(SAMPLE_SECONDS, max(1, seconds_left()))))
+            # Each pays for what is done once.
+            for number, length in [(-1, self.row.prompt), *todo]:
+                self.exchange(servers, number, length)
+
+    def server_words(self, options):
+        # Without the cache of prompts, whose memory would be the weights'.
+        return [self.programs.server, "-m", self.row.model, *self.sizes(), *self.loading(),
+                *options, "--parallel", "1", "--cache-ram", "0", "--no-warmup"]
+
+    def exchanges(self):
+        return {(s["arm"].removesuffix(served("")), s["round"], s["length"])
+                for s in self.samples.of(self.name) if s["arm"].endswith(served(""))}
+
+    def exchange(self, servers, number, length):
+        draw = random.Random(1000 * number + length)
+        prompt = [draw.randrange(300, 2048) for _ in range(length)]  # all presets have these
+        told = []
+        for arm in sorted(servers, reverse=number % 2 == 0):
+            known = [s["seconds"] for s in self.mine(served(arm)) if s["length"] == length]
+            if seconds_left() < 1.5 * max(known, default=5):
+                raise OutOfTime
+            begin = time.monotonic()
+            answer = servers[arm].complete(prompt, self.row.served_tokens)
+            times = answer["timings"]
+            sample = self.samples.keep(self.name, served(arm), {
+                "round": number, "length": length, "seconds": time.monotonic() - begin,
+                "command": servers[arm].words, "text": answer["content"],
+                "prompt_tps": times["prompt_per_second"],
+                # The first token is the prompt's.
+                "decode_tps": 1e3 * (times["predicted_n"] - 1) / times["predicted_ms"]})
+            told.append(f"{arm} {sample['prompt_tps']:.1f}, {sample['decode_tps']:.2f}")
+        print(f"  {number + 1}/{PAIRS} prompt of {length}, decode, tok/s: {'; '.join(told)}",
+              flush=True)
+
+    def limit_bytes(self):
+        return int(self.row.limit * os.path.getsize(self.row.model))
 
     def sizes(self):
         row = self.row
@@ -370,33 +417,8 @@ class RowRun:
             yield None
             return
         drop_page_cache()
-        with MemoryGroup(int(limit * os.path.getsize(self.row.model))) as group:
+        with MemoryGroup(self.limit_bytes()) as group:
             yield group.enter
-
-
-def told_speeds(sample):
-    return ", ".join(f"{speed:.1f} of {length}" for length, speed in sample["prompt_tps"].items())
-
-
-def ask(words, enter, lengths, seed):
-    """Speeds of random prompts of so many tokens, PROMPTS of each; the very first is apart."""
-    draw = random.Random(seed)
-    speeds = {}
-    try:
-        with ServerProcess(words, enter, min(SAMPLE_SECONDS, max(1, seconds_left()))) as server:
-            for length in lengths:
-                # All presets have these tokens.
-                prompts = [[draw.randrange(300, 2048) for _ in range(length)]
-                           for _ in range(PROMPTS)]
-                speeds[str(length)] = [server.complete(prompt, 1)["timings"]["prompt_per_second"]
-                                       for prompt in prompts]
-    except ServerError as error:
-        if seconds_left() < 1:
-            raise OutOfTime from None
-        return {"failure": str(error)}
-    return {"first_prompt_tps": speeds[str(lengths[0])][0],
-            "prompt_tps": {length: statistics.median(taken[1:]) for length, taken in speeds.items()},
-            "prompts_tps": speeds}
 
 
 def wait(words, enter):
@@ -451,7 +473,12 @@ def run_rows(programs, samples, stage, names):
         write_model(programs, ROWS[name])
         if stage == "models":
             continue
-        RowRun(programs, samples, name).run()
+        try:
+            RowRun(programs, samples, name).run()
+        except ServerError as error:
+            if seconds_left() < 1:
+                raise OutOfTime from None
+            samples.keep(name, "servers", {"round": 0, "failure": str(error)})
         todo.remove(name)
         if stage == "all" and not KEEP and ROWS[name].model not in [ROWS[n].model for n in todo]:
             os.remove(ROWS[name].model)

@@ -9,7 +9,6 @@ import subprocess
 from measure import interval
 
 GB = 1e9
-OTHERS = ("hypura", "profile", "done")  # arms that are not llama.cpp's
 
 
 def served(arm):
@@ -29,51 +28,44 @@ def good(samples):
     return {s["round"]: s for s in samples if s["round"] >= 0 and "failure" not in s}
 
 
-def llama_runs(samples, name):
-    """By placement, then by round."""
-    arms = {s["arm"] for s in samples.of(name)} - set(OTHERS)
-    return {arm: runs for arm in sorted(arms)
-            if not arm.endswith(served("")) and (runs := good(samples.of(name, arm)))}
+def exchanges(samples, name, length):
+    """Of servers: by arm, then by round."""
+    arms = {}
+    for s in samples.of(name):
+        if s["arm"].endswith(served("")) and s["length"] == length and s["round"] >= 0:
+            arms.setdefault(s["arm"].removesuffix(served("")), {})[s["round"]] = s
+    return arms
 
 
 def server_lines(samples, name, row):
-    """The prompts that servers read behind their first one."""
-    if not row.prompt_bar:
-        return
-    for length in map(str, (*row.others, row.prompt)):
-        speeds = {arm: {n: s["prompt_tps"][length] for n, s in runs.items()}
-                  for arm in ("hypura", *llama_runs(samples, name))
-                  if (runs := good(samples.of(name, served(arm))))}
-        ours = speeds.pop("hypura", None)
-        if not ours or not speeds:
-            continue
-        best = max(speeds, key=lambda arm: statistics.median(speeds[arm].values()))
-        theirs = speeds[best]
-        yield {"what": f"later prompts of {length} of a server, tok/s",
-               "hypura": list(ours.values()), "llama": list(theirs.values()), "llama_arm": best,
-               "ratios": [speed / theirs[n] for n, speed in ours.items() if n in theirs],
-               "bar": row.prompt_bar}
-
-
-def speed_lines(samples, name, row):
     """hypura beside the best of llama.cpp, for decoding and prompts; ratios of one round each."""
-    ours = good(samples.of(name, "hypura"))
-    theirs = llama_runs(samples, name)
-    for what, speed, bar in (("decode", "decode_tps", row.decode_bar),
-                             ("prompt", "prompt_tps", row.prompt_bar)):
-        if not bar or not ours or not theirs:
+    for length in (row.prompt, *row.others):
+        arms = exchanges(samples, name, length)
+        ours = arms.pop("hypura", None)
+        if not ours or not arms:
             continue
-        median = {arm: statistics.median(s[speed] for s in runs.values())
-                  for arm, runs in theirs.items()}
-        best = max(median, key=median.get)
-        first = next(iter(ours.values()))
-        yield {"what": f"{what}, tok/s" if what == "decode" else
-               f"prompt of {first['prompt_tokens']}, tok/s",
-               "hypura": [s[speed] for s in ours.values()], "hypura_gpu_bytes": first["gpu_bytes"],
-               "llama": [s[speed] for s in theirs[best].values()], "llama_arm": best,
-               "llama_gpu_bytes": next(iter(theirs[best].values()))["gpu_bytes"],
-               "ratios": [s[speed] / theirs[best][n][speed] for n, s in ours.items()
-                          if n in theirs[best]], "bar": bar}
+        figures = [(f"prompt of {length}, tok/s", "prompt_tps", row.prompt_bar)]
+        if length == row.prompt and row.decode_bar:
+            figures.insert(0, ("decode, tok/s", "decode_tps", row.decode_bar))
+        for what, speed, bar in figures:
+            best = max(arms, key=lambda arm: statistics.median(s[speed] for s in arms[arm].values()))
+            theirs = arms[best]
+            yield {"what": what, "hypura": [s[speed] for s in ours.values()],
+                   "llama": [s[speed] for s in theirs.values()], "llama_arm": best,
+                   "ratios": [s[speed] / theirs[n][speed] for n, s in ours.items() if n in theirs],
+                   "bar": bar}
+
+
+def first_lines(samples, name, row):
+    """The first prompt of a server, which pays for what is done once."""
+    first = {s["arm"].removesuffix(served("")): s for s in samples.of(name)
+             if s["arm"].endswith(served("")) and s["round"] < 0}
+    ours = first.pop("hypura", None)
+    if ours and first:
+        best = max(first, key=lambda arm: first[arm]["prompt_tps"])
+        yield {"what": f"first prompt of {row.prompt}, tok/s", "hypura": [ours["prompt_tps"]],
+               "llama": [first[best]["prompt_tps"]], "llama_arm": best,
+               "ratios": [ours["prompt_tps"] / first[best]["prompt_tps"]], "bar": ""}
 
 
 def bound_lines(samples, name, row):
@@ -137,7 +129,7 @@ def write_table(rows, samples, folder):
             "| --- | --- | --- | --- | --- | --- | --- |"]
     cells = []
     for name, row in rows.items():
-        for lines in (speed_lines, server_lines, bound_lines, upload_lines):
+        for lines in (server_lines, first_lines, bound_lines, upload_lines):
             for line in lines(samples, name, row):
                 cells.append({"row": name, "model": row.name, "gpu_budget": row.gpu, **line})
                 theirs = ""

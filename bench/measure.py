@@ -43,11 +43,12 @@ def digest(file):
 
 
 class MemoryGroup:
-    """A control group (root, v1 or v2) that holds who enters it to `limit_bytes`, without swap."""
+    """A control group (root, v1 or v2) that holds who enters it to `limit_bytes`, without swap. Those
+    of one process that live at the same time have other numbers."""
 
-    def __init__(self, limit_bytes):
+    def __init__(self, limit_bytes, number=0):
         version1 = os.path.isdir(GROUPS + "/memory")
-        self.folder = f"{GROUPS}{'/memory' if version1 else ''}/hypura-bench-{os.getpid()}"
+        self.folder = f"{GROUPS}{'/memory' if version1 else ''}/hypura-bench-{os.getpid()}-{number}"
         if not version1:
             with open(GROUPS + "/cgroup.subtree_control", "w") as file:
                 file.write("+memory")

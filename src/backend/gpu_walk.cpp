@@ -52,7 +52,7 @@ GpuWalk::GpuWalk(const ModelIndex& index, Residency& residency, const GpuExperts
       residency_(residency),
       host_(index, residency),
       lock_(options.gpu,
-            options.unified ? std::vector<std::span<std::byte>>() : residency.memory()),
+            options.lock_ram ? residency.memory() : std::vector<std::span<std::byte>>()),
       queue_(options.gpu, kStagingEvents + 2 * options.places),
       runner_([] {}),
       used_(index.tensors().size(), kUnknown) {}
@@ -79,11 +79,11 @@ ggml_status GpuWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphComput
   return GGML_STATUS_FAILED;
 }
 
-// Nothing computes or copies any more: slots and what lies in RAM may change.
 void GpuWalk::settle() {
   ggml_backend_synchronize(backend_);
   queue_.synchronize(backend_);
   host_.release();
+  pieces_.clear();
   sent_.clear();
 }
 
@@ -96,10 +96,16 @@ Status GpuWalk::visit(int i) {
     if (source == nullptr) continue;
     const Weight* weight = weight_of(source);
     if (weight == nullptr) continue;
-    const bool experts =
-        node->op == GGML_OP_MUL_MAT_ID && position == 0 && source->view_src == nullptr;
-    const Status status =
-        experts ? visit_experts(i, *weight) : visit_whole(i, position, *weight);
+    const bool plain = position == 0 && source->view_src == nullptr;
+    Status status;
+    if (plain && node->op == GGML_OP_MUL_MAT_ID) {
+      status = visit_experts(i, *weight);
+    } else if (plain && node->op == GGML_OP_MUL_MAT &&
+               index_.tensor(weight->id).expert_count == 0) {
+      status = visit_dense(i, weight->id);
+    } else {
+      status = visit_whole(i, position, *weight);
+    }
     if (!status.ok()) return status;
   }
   return Status();
@@ -122,10 +128,16 @@ Status GpuWalk::visit_experts(int i, const Weight& weight) {
   if (Status status = runner_.flush(i); !status.ok()) return status;
   const Result<const ggml_tensor*> staged = stage(weight.id, *node->src[0]);
   if (!staged.ok()) return staged.status();
-  ggml_tensor* shadow = runner_.shadow(node->src[0]);
-  shadow->data = (*staged)->data;
-  shadow->buffer = (*staged)->buffer;
-  runner_.patch(node, 0, shadow);
+  use_place(i, 0, **staged);
+  return Status();
+}
+
+Status GpuWalk::visit_dense(int i, TensorId tensor) {
+  end_group();
+  if (Status status = runner_.flush(i); !status.ok()) return status;
+  const Result<const ggml_tensor*> staged = stage_dense(tensor, *graph_->nodes[i]->src[0]);
+  if (!staged.ok()) return staged.status();
+  use_place(i, 0, **staged);
   return Status();
 }
 
@@ -144,11 +156,7 @@ Status GpuWalk::visit_whole(int i, int position, const Weight& weight) {
   begin_staging();
   const Result<const ggml_tensor*> staged = stage(weight.id, *whole);
   if (!staged.ok()) return staged.status();
-  ggml_tensor* shadow = runner_.shadow(source);
-  shadow->buffer = (*staged)->buffer;
-  shadow->data = static_cast<std::byte*>((*staged)->data) +
-                 (source->view_src != nullptr ? source->view_offs : 0);
-  runner_.patch(node, position, shadow);
+  use_place(i, position, **staged);
   return runner_.flush(i + 1);
 }
 

@@ -23,6 +23,7 @@ namespace hypura {
 struct GpuExpertsOptions {
   ggml_backend_dev_t gpu = nullptr;
   bool unified = false;  // it computes in RAM, and needs no cache
+  bool lock_ram = false;  // RAM is fixed, so that it may read there by itself
   std::vector<uint32_t> cache_slots;  // by tensor; 0 where none are cached
   uint64_t place_bytes = 0;           // of one place for a whole tensor
   uint32_t places = 0;
@@ -41,10 +42,10 @@ struct GpuWalkStats {
 // not in its memory. A single token computes with slots of the cache, into which what it misses is
 // copied; its ids are replaced by theirs. More tokens compute with copies of whole tensors, in
 // which those experts are present that they use: kernels choose their way by the number of experts,
-// and get the one they would get if all lay there. Either way the bits are those of the whole model
-// in the GPU's memory. A GPU that shares RAM computes a token with the slots that experts are read
-// into.
-// Used under one lock; see StreamedModel::compute_on_gpu.
+// and get the one they would get if all lay there. Dense matrices below the GPU are copied whole.
+// Either way the bits are those of the whole model in the GPU's memory. A GPU that shares RAM
+// computes a token with the slots that experts are read into.
+// Used under one lock; see StreamedModel::compute_on_gpu and GpuBatches.
 class GpuWalk {
  public:
   // Errors: failed, where the GPU cannot allocate what the options say. `residency` outlives it.
@@ -52,6 +53,9 @@ class GpuWalk {
                                                  const GpuExpertsOptions& options);
 
   ggml_status run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute gpu_compute);
+  // Waits until nothing computes or copies any more: slots and what lies in RAM may change.
+  // REQUIRES: run() was called.
+  void settle();
 
   // Who is told of every routing; nullptr for nobody.
   void set_recorder(RoutingRecorder* recorder) { tap_.set(recorder); }
@@ -86,6 +90,7 @@ class GpuWalk {
 
   Status visit(int i);
   Status visit_experts(int i, const Weight& weight);
+  Status visit_dense(int i, TensorId tensor);
   Status visit_whole(int i, int position, const Weight& weight);
   Status begin_group(int i);
   void end_group();
@@ -104,8 +109,10 @@ class GpuWalk {
 
   void begin_staging();
   void choose_kept();
+  Result<const ggml_tensor*> take_place(TensorId id, const ggml_tensor& weight);
   Result<const ggml_tensor*> stage(TensorId id, const ggml_tensor& weight);
-  void settle();
+  Result<const ggml_tensor*> stage_dense(TensorId id, const ggml_tensor& weight);
+  void use_place(int i, int position, const ggml_tensor& place);
 
   const ModelIndex& index_;
   Residency& residency_;
@@ -139,6 +146,7 @@ class GpuWalk {
   std::vector<Kept> missing_;         // of a token
   std::vector<ExpertSlice> wanted_;
   std::vector<std::vector<int32_t>> sent_;  // slots on their way to the GPU
+  std::vector<DenseRing::PieceLease> pieces_;  // on their way there
   Status error_;
   GpuWalkStats stats_;
 };

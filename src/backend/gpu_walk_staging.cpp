@@ -35,6 +35,14 @@ void GpuWalk::choose_kept() {
   }
 }
 
+Result<const ggml_tensor*> GpuWalk::take_place(TensorId id, const ggml_tensor& weight) {
+  const ggml_tensor* place = staging_->take(weight, backend_);
+  if (place != nullptr) return place;
+  return Status(StatusCode::failed,
+                fmt::format("no room on the GPU for {}", index_.tensor(id).name))
+      .suggest("--gpu-budget 0");
+}
+
 // A tensor with the group's experts in it. What the cache has comes from there.
 Result<const ggml_tensor*> GpuWalk::stage(TensorId id, const ggml_tensor& weight) {
   const ggml_backend_t copies = queue_.copies(backend_);
@@ -42,12 +50,9 @@ Result<const ggml_tensor*> GpuWalk::stage(TensorId id, const ggml_tensor& weight
     queue_.synchronize(backend_);
     host_.release();
   }
-  const ggml_tensor* place = staging_->take(weight, backend_);
-  if (place == nullptr) {
-    return Status(StatusCode::failed,
-                  fmt::format("no room on the GPU for {}", index_.tensor(id).name))
-        .suggest("--gpu-budget 0");
-  }
+  const Result<const ggml_tensor*> taken = take_place(id, weight);
+  if (!taken.ok()) return taken;
+  const ggml_tensor* place = *taken;
   const uint64_t expert_bytes = index_.tensor(id).expert_bytes();
   const auto part = [&](uint32_t expert, size_t count) {
     return bytes_of(*place, expert * expert_bytes, count * expert_bytes);
@@ -88,6 +93,49 @@ Result<const ggml_tensor*> GpuWalk::stage(TensorId id, const ggml_tensor& weight
   stats_.hits += cached.size();
   ++staged_;
   return place;
+}
+
+// A dense matrix, from RAM or piece by piece as the ring has it.
+Result<const ggml_tensor*> GpuWalk::stage_dense(TensorId id, const ggml_tensor& weight) {
+  const Result<const ggml_tensor*> place = take_place(id, weight);
+  if (!place.ok()) return place;
+  const auto copy = [&](uint64_t offset, uint64_t bytes, const std::byte* data) {
+    ggml_tensor to = bytes_of(**place, offset, bytes);
+    ggml_backend_tensor_set_async(queue_.copies(backend_), &to, data, 0, bytes);
+    stats_.copied_bytes += bytes;
+  };
+  if (const std::byte* pinned = residency_.pinned(id)) {
+    copy(0, ggml_nbytes(&weight), pinned);
+  } else {
+    DenseRing& ring = residency_.ring();
+    const uint64_t row_bytes = weight.nb[1];
+    for (uint32_t number = 0; number < residency_.piece_count(id); ++number) {
+      // Half of the ring reads ahead.
+      if (ring.leased() + 1 >= (ring.slots() + 1) / 2) {
+        queue_.synchronize(backend_);
+        pieces_.clear();
+      }
+      const Residency::Piece piece = residency_.piece(id, number);
+      Result<DenseRing::PieceLease> lease = ring.acquire(piece.index);
+      if (!lease.ok()) return lease.status();
+      copy(static_cast<uint64_t>(piece.first_row) * row_bytes,
+           static_cast<uint64_t>(piece.rows) * row_bytes, lease->data());
+      pieces_.push_back(*std::move(lease));
+    }
+  }
+  staging_->finish(backend_);
+  return place;
+}
+
+// From here on source `position` of node `i` is what is in a place of its whole weight.
+void GpuWalk::use_place(int i, int position, const ggml_tensor& place) {
+  ggml_tensor* node = graph_->nodes[i];
+  const ggml_tensor* source = node->src[position];
+  ggml_tensor* shadow = runner_.shadow(source);
+  shadow->buffer = place.buffer;
+  shadow->data = static_cast<std::byte*>(place.data) +
+                 (source->view_src != nullptr ? source->view_offs : 0);
+  runner_.patch(node, position, shadow);
 }
 
 }  // namespace hypura

@@ -21,6 +21,8 @@ void follow_weight(ggml_tensor* source) {
   source->data = static_cast<std::byte*>(source->view_src->data) + source->view_offs;
 }
 
+Status given_up() { return Status(StatusCode::failed, "nobody waits for the answer any more"); }
+
 std::unique_ptr<ExpertPredictor> make_predictor(const PrefetchOptions& options,
                                                 Residency& residency, NodeRunner& runner) {
   switch (options.predictor) {
@@ -65,15 +67,26 @@ ggml_status GraphWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphComp
   experts_.begin(graph);
   tap_.begin();
 
+  if (batches_ != nullptr) batches_->begin(graph);
+
   Status status;
-  for (int i = 0; i < graph->n_nodes && status.ok(); ++i) status = visit(i);
+  for (int i = 0; i < graph->n_nodes && status.ok();) {
+    const int end = batches_ == nullptr ? i : batches_->run_end(i);
+    if (end > i) {
+      status = compute_batch(i, end);
+      // Else the GPU refused, and nothing is computed yet.
+      if (runner_.next() == end) i = end;
+    } else {
+      status = visit(i++);
+    }
+  }
   if (status.ok()) status = runner_.flush(graph->n_nodes);
   if (!status.ok()) runner_.abandon();
   experts_.release_all();
 
   ++stats_.graphs;
   stats_.cpu_calls = runner_.calls();
-  stats_.compute_ns = runner_.compute_ns();
+  stats_.compute_ns = runner_.compute_ns() + batches_ns_;
   stats_.total_ns += now_ns() - start_ns;
   if (status.ok()) return GGML_STATUS_SUCCESS;
   if (status.code() == StatusCode::interrupted) return GGML_STATUS_ABORTED;
@@ -88,9 +101,7 @@ Status GraphWalk::visit(int i) {
   // What the CPU backend skips needs no weights.
   if (ggml_op_is_empty(node->op) || ggml_is_empty(node)) return Status();
   if ((node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) return Status();
-  if (gives_up_ != nullptr && gives_up_->load(std::memory_order_relaxed)) {
-    return Status(StatusCode::failed, "nobody waits for the answer any more");
-  }
+  if (gives_up()) return given_up();
   if (tap_.wants(node)) {
     if (Status status = record_routing(i); !status.ok()) return status;
   }
@@ -139,6 +150,24 @@ Status GraphWalk::visit(int i) {
     }
   }
   return visit_whole(i, position, *weight);
+}
+
+// Nodes [i, end) by the GPU, if it has the memory.
+Status GraphWalk::compute_batch(int i, int end) {
+  if (Status status = runner_.flush(i); !status.ok()) return status;
+  experts_.release_all();
+  if (gives_up()) return given_up();
+  model_->publish_stats_in_time();
+  if (sizer_ != nullptr && sizer_->due()) {
+    if (Status status = resize_caches(i); !status.ok()) return status;
+  }
+  const uint64_t start_ns = now_ns();
+  const uint64_t stalled_ns = residency_.reader().stall_ns();
+  const Result<bool> computed = batches_->compute(graph_, i, end);
+  batches_ns_ += now_ns() - start_ns - (residency_.reader().stall_ns() - stalled_ns);
+  if (!computed.ok()) return computed.status();
+  if (*computed) runner_.skip_to(end);
+  return Status();
 }
 
 // Pinned weights compute for milliseconds: in between, the reads that finished are collected and

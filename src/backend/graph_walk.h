@@ -7,6 +7,7 @@
 #include "backend/cache_sizer.h"
 #include "backend/expert_prefetch.h"
 #include "backend/expert_step.h"
+#include "backend/gpu_batches.h"
 #include "backend/node_runner.h"
 #include "backend/routing_tap.h"
 #include "backend/row_step.h"
@@ -29,7 +30,7 @@ struct WalkStats {
   uint64_t graphs = 0;
   uint64_t cpu_calls = 0;
   uint64_t total_ns = 0;    // inside compute(), all in all
-  uint64_t compute_ns = 0;  // of these, in the CPU backend
+  uint64_t compute_ns = 0;  // of these, in the CPU's and the GPU's backend
 };
 
 // Computes graphs with the CPU backend in maximal runs of nodes, and stops only in front of a node
@@ -46,6 +47,9 @@ class GraphWalk {
   // Who is told of every routing; nullptr for nobody.
   void set_recorder(RoutingRecorder* recorder) { tap_.set(recorder); }
 
+  // A GPU that computes batches of what is below it; nullptr: none. Outlives the walk.
+  void set_batches(GpuBatches* batches) { batches_ = batches; }
+
   // Who says how much memory expert slots have; nullptr: always all.
   void set_cache_sizer(CacheSizer* sizer) { sizer_ = sizer; }
 
@@ -59,6 +63,10 @@ class GraphWalk {
 
  private:
   Status visit(int i);
+  Status compute_batch(int i, int end);
+  bool gives_up() const {
+    return gives_up_ != nullptr && gives_up_->load(std::memory_order_relaxed);
+  }
   Status record_routing(int i);
   Status visit_matmul(int i, TensorId tensor);
   Status visit_single_piece(int i, TensorId tensor);
@@ -73,6 +81,8 @@ class GraphWalk {
   ExpertStep experts_;
   RowStep rows_;
   RoutingTap tap_;
+  GpuBatches* batches_ = nullptr;
+  uint64_t batches_ns_ = 0;  // computing, without what was waited for
   CacheSizer* sizer_ = nullptr;
   const std::atomic<bool>* gives_up_ = nullptr;
   std::vector<DenseRing::PieceLease> pieces_;  // in use by the pending run

@@ -33,6 +33,8 @@ class NodeRunner {
   Status run_one(ggml_tensor* tensor);
   // Counts node `i` as computed. REQUIRES: next() == i.
   void skip(int i);
+  // Counts nodes up to `end` as computed. REQUIRES: nothing is pending.
+  void skip_to(int end) { next_ = end; }
   // Restores every patched source without computing.
   void abandon();
 

@@ -178,6 +178,15 @@ Status StreamedModel::attach_gpu(const GpuExpertsOptions& options) {
   return Status();
 }
 
+Status StreamedModel::attach_batches(const GpuExpertsOptions& options) {
+  HYPURA_CHECK(residency_ != nullptr);
+  Result<std::unique_ptr<GpuBatches>> batches = GpuBatches::create(index_, *residency_, options);
+  if (!batches.ok()) return batches.status();
+  gpu_batches_ = *std::move(batches);
+  walk_->set_batches(gpu_batches_.get());
+  return Status();
+}
+
 void StreamedModel::follow_home(TensorId id) {
   std::byte* pinned = residency_->pinned(id);
   for (size_t i = 0; i < weights_.size(); ++i) {
@@ -205,6 +214,7 @@ StreamedModelStats StreamedModel::stats() const {
   stats.walk = walk_->stats();
   stats.prefetch = walk_->prefetch_stats();
   if (gpu_walk_ != nullptr) stats.gpu = gpu_walk_->stats();
+  if (gpu_batches_ != nullptr) stats.gpu = gpu_batches_->stats();
   stats.reads_outstanding = residency_->reader().outstanding();
   return stats;
 }
@@ -230,6 +240,7 @@ void StreamedModel::set_recorder(RoutingRecorder* recorder) {
   HYPURA_CHECK(walk_ != nullptr);
   walk_->set_recorder(recorder);
   if (gpu_walk_ != nullptr) gpu_walk_->set_recorder(recorder);
+  if (gpu_batches_ != nullptr) gpu_batches_->set_recorder(recorder);
 }
 
 void StreamedModel::set_cache_sizer(CacheSizer* sizer) {

@@ -11,6 +11,7 @@
 
 #include "backend/cpu_backend.h"
 #include "backend/graph_demand.h"
+#include "backend/gpu_batches.h"
 #include "backend/gpu_walk.h"
 #include "backend/graph_walk.h"
 #include "backend/repack.h"
@@ -92,8 +93,10 @@ class StreamedModel {
   // From here on the model can compute. REQUIRES: the layout has a home for every mapped weight,
   // and pinned tensors are loaded.
   void attach(std::unique_ptr<Residency> residency, const PrefetchOptions& prefetch);
-  // Where a GPU computes with weights of ours. REQUIRES: attached. Errors: those of GpuWalk.
+  // Where a GPU computes with weights of ours: of its own graphs, or batches of the CPU's. REQUIRES:
+  // attached. Errors: those of GpuWalk and GpuBatches.
   Status attach_gpu(const GpuExpertsOptions& options);
+  Status attach_batches(const GpuExpertsOptions& options);
   Residency* residency() { return residency_.get(); }
   // For the walk: the tensors of a weight that residency moved lie where it is pinned, or nowhere.
   void follow_home(TensorId id);
@@ -142,7 +145,8 @@ class StreamedModel {
 
   std::mutex compute_mutex_;
   std::unique_ptr<GraphWalk> walk_;
-  std::unique_ptr<GpuWalk> gpu_walk_;  // nullptr: no GPU computes with weights of ours
+  std::unique_ptr<GpuWalk> gpu_walk_;        // nullptr: of no GPU's graphs
+  std::unique_ptr<GpuBatches> gpu_batches_;  // nullptr: all of the CPU's graphs are its own
   Status prepare_error_;
   Status error_;
 

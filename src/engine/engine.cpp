@@ -507,7 +507,7 @@ EngineStats Engine::stats_of(const StreamedModelStats& model) const {
   stats.reads_outstanding = model.reads_outstanding;
   stats.walk = model.walk;
   stats.prefetch = model.prefetch;
-  if (plan_.gpu.experts.has_value()) stats.gpu = model.gpu;
+  if (plan_.gpu.experts.has_value() || plan_.gpu.batches.has_value()) stats.gpu = model.gpu;
   stats.direct_io = streamed_model_->residency()->reader().direct();
   stats.device = device_->name();
   return stats;

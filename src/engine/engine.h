@@ -50,6 +50,8 @@ struct EngineOptions {
   GpuBudget gpu_budget;
   // Whether experts are copied to the GPU to compute there, as a plan says. Nothing: as measured.
   std::optional<bool> gpu_takes_experts;
+  // Whether the GPU computes batches of what streams below it. Nothing: where that is faster.
+  std::optional<bool> gpu_takes_batches;
   Mode mode = Mode::automatic;  // mixed is a result, not a wish
   bool exact = false;           // resident without repacking: the bit reference
   bool fast_prompt = false;     // streamed: repacks weights that stay, for other bits
@@ -82,6 +84,7 @@ struct GpuSummary {
   uint64_t weight_bytes = 0;  // of the file's
   std::vector<bool> on_gpu;   // by tensor
   std::optional<GpuShare::Experts> experts;  // that are copied there to be computed with
+  std::optional<GpuShare::Batches> batches;  // of what streams below, computed there
   double heat = 0;            // of the model's routing (see Workload), seen or usual
   uint64_t kv_bytes = 0;
   uint64_t compute_bytes = 0;
@@ -222,6 +225,7 @@ class Engine {
   Status share_with_unified_gpu(const GpuDevice& gpu);
   void take_share(const GpuShare& share);
   bool gpu_may_take_experts() const;
+  bool has_one_gpu() const { return options_.params.devices.size() == 2; }  // and the list's end
   CopyRates measure_copies(int ggml_type) const;
   Status save_heat() const;
   Status attach_gpu();
@@ -267,7 +271,7 @@ class Engine {
   mutable std::mutex failure_mutex_;
   Status failure_;  // the last one
   bool gpu_refused_ = false;  // llama.cpp could not load or compute with what the GPU was to hold
-  ggml_backend_dev_t gpu_ = nullptr;  // that experts are copied to
+  ggml_backend_dev_t gpu_ = nullptr;  // that experts, or weights of batches, are copied to
   std::string below_;         // expression for tensors that stay below the GPU
 
   // In order of construction: later ones refer to earlier ones.

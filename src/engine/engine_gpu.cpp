@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "engine/engine.h"
 #include "engine/heat_file.h"
+#include "plan/gpu_batches.h"
 #include "plan/gpu_copies.h"
 #include "plan/gpu_share.h"
 
@@ -70,12 +71,22 @@ Status Engine::share_with_gpu(uint64_t budget_bytes, bool asked) {
     input.experts_used = static_cast<uint32_t>(index_->info().expert_used_count);
   }
   GpuShare share = choose_gpu_share(*index_, input);
+  const uint64_t ram_bytes =
+      saturating_subtract(plan_.budget_bytes, size->total_bytes() + plan_.draft_bytes);
   gpu.heat = read_heat(options_.statistics_folder, *index_).value_or(kUsualHeat);
   if (share.experts.has_value() && !options_.gpu_takes_experts.has_value()) {
     const CopyRates rates = measure_copies(index_->tensor(share.experts->first()).type);
-    const uint64_t ram_bytes =
-        saturating_subtract(plan_.budget_bytes, size->total_bytes() + plan_.draft_bytes);
     share = better_share(*index_, std::move(share), input, rates, gpu.heat, ram_bytes);
+  }
+  if (has_one_gpu() && options_.mode != Mode::resident && options_.gpu_takes_batches.value_or(true)) {
+    input.batch_compute_bytes = size->gpu_compute_bytes;
+    share = better_for_batches(*index_, std::move(share),
+                               {.share = input,
+                                .ram_bytes = streams(options_.mode) ? 0 : ram_bytes,
+                                .asked = options_.gpu_takes_batches.has_value(),
+                                .micro_batch = context_params_.n_ubatch,
+                                .threads = context_params_.n_threads_batch},
+                               options_.machine.value_or(MachineProfile()));
   }
   if (share.on_gpu.empty()) {
     params.n_gpu_layers = 0;
@@ -107,6 +118,8 @@ void Engine::take_share(const GpuShare& share) {
     ggml_backend_dev_t& device = params.devices.front();
     below_type = gpu_streamed_buffer_type(device);
     gpu_ = std::exchange(device, gpu_stand_in(device));
+  } else if (share.batches.has_value()) {
+    gpu_ = params.devices.front();
   }
   if (!below_.empty()) params.tensor_buft_overrides.push_back({below_.c_str(), below_type});
   params.tensor_buft_overrides.push_back({nullptr, nullptr});
@@ -114,6 +127,7 @@ void Engine::take_share(const GpuShare& share) {
   plan_.gpu.weight_bytes = share.weight_bytes;
   plan_.gpu.on_gpu = share.on_gpu;
   plan_.gpu.experts = share.experts;
+  plan_.gpu.batches = share.batches;
   plan_.gpu.kv_bytes = share.kv_bytes;
 }
 

@@ -23,16 +23,14 @@ constexpr uint64_t kTokensToTell = 32;
 }  // namespace
 
 bool Engine::gpu_may_take_experts() const {
-  const bool one_gpu = options_.params.devices.size() == 2;  // and the end of the list
   const bool mode = options_.mode == Mode::automatic || options_.mode == Mode::experts;
-  return one_gpu && mode && !options_.exact && options_.gpu_takes_experts.value_or(true);
+  return has_one_gpu() && mode && !options_.exact && options_.gpu_takes_experts.value_or(true);
 }
 
 // Of this machine: by its profile, or else now.
 CopyRates Engine::measure_copies(int ggml_type) const {
   const int threads = context_params_.n_threads;
-  CopyRates rates;
-  if (options_.machine.has_value()) rates = copy_rates(*options_.machine, ggml_type, threads);
+  CopyRates rates = copy_rates(options_.machine.value_or(MachineProfile()), ggml_type, threads);
   if (rates.cpu_gbps <= 0) rates.cpu_gbps = compute_speed(ggml_type, threads) * 1e-9;
   if (rates.upload_gbps <= 0) rates.upload_gbps = upload_gbps(options_.params.devices.front());
   return rates;
@@ -96,12 +94,24 @@ Status Engine::share_with_unified_gpu(const GpuDevice& gpu) {
 // REQUIRES: the residency is attached.
 Status Engine::attach_gpu() {
   const auto& experts = plan_.gpu.experts;
-  if (!experts.has_value()) return Status();
-  Status status = streamed_model_->attach_gpu({.gpu = gpu_,
-                                               .unified = plan_.gpu.unified,
-                                               .cache_slots = experts->slots,
-                                               .place_bytes = experts->place_bytes,
-                                               .places = experts->places});
+  const auto& batches = plan_.gpu.batches;
+  Status status;
+  if (experts.has_value()) {
+    status = streamed_model_->attach_gpu({.gpu = gpu_,
+                                          .unified = plan_.gpu.unified,
+                                          .lock_ram = !plan_.gpu.unified,
+                                          .cache_slots = experts->slots,
+                                          .place_bytes = experts->place_bytes,
+                                          .places = experts->places});
+  } else if (batches.has_value()) {
+    // What follows the machine's memory is given back, which locked pages cannot be.
+    const std::vector<uint32_t> no_slots(index_->tensors().size());
+    status = streamed_model_->attach_batches({.gpu = gpu_,
+                                              .lock_ram = options_.ram_budget.is_explicit(),
+                                              .cache_slots = no_slots,
+                                              .place_bytes = batches->place_bytes,
+                                              .places = batches->places});
+  }
   if (!status.ok()) gpu_refused_ = true;
   return status;
 }

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "base/units.h"
+#include "plan/gpu_batches.h"
 #include "plan/rates.h"
 #include "plan/token_walk.h"
 
@@ -24,6 +25,9 @@ constexpr double kRingDepth = 32;
 constexpr double kMeasuredSpread = 0.2;
 constexpr double kPublishedSpread = 0.5;
 constexpr const char* kMeasured = "measured";
+// How many tokens a GPU multiplies a weight with while it reads it, where its profile knows no
+// batches: arithmetic over memory of consumer GPUs is about that in half precision.
+constexpr double kGpuBatch = 128;
 
 // Rates of a case of the range: everything a little slower, or faster.
 struct Pace {
@@ -51,6 +55,11 @@ class Model {
   bool on_gpu(uint32_t id) const { return !input_.on_gpu.empty() && input_.on_gpu[id]; }
   uint32_t gpu_slots(uint32_t id) const {
     return input_.gpu_slots.empty() ? 0 : input_.gpu_slots[id];
+  }
+  // The prompt's micro-batches compute on the GPU, whatever lies below it.
+  bool takes_batch() const {
+    return input_.gpu_batches &&
+           std::min(input_.work.prompt_tokens, input_.work.micro_batch) >= kGpuBatchTokens;
   }
   bool computes_on_gpu(uint32_t id) const { return on_gpu(id) || gpu_slots(id) > 0; }
   Home home(uint32_t id) const {
@@ -91,7 +100,7 @@ class Model {
 };
 
 const KernelRates& Model::rates(uint32_t id, bool batch) {
-  const bool gpu = computes_on_gpu(id);
+  const bool gpu = computes_on_gpu(id) || (batch && takes_batch());
   const auto [found, added] = rates_.try_emplace({info(id).type, gpu, batch});
   if (!added) return found->second;
   const MachineProfile& machine = input_.machine;
@@ -285,7 +294,8 @@ PromptCost Model::prompt() {
     if (!use.mapped && !on_gpu(id)) continue;
     if (use.rows && !use.matmul && !use.whole) continue;
     if (!matrix(tensor) && !use.whole) continue;
-    const KernelRates& rate = rates(id, true);
+    KernelRates rate = rates(id, true);
+    if (rate.batch <= 0 && (computes_on_gpu(id) || takes_batch())) rate.batch = kGpuBatch * rate.token;
     if (rate.batch <= 0 || rate.token <= 0) return {};
     const double bytes = static_cast<double>(tensor.bytes);
     if (use.experts && tensor.expert_count > 0) {
@@ -296,6 +306,8 @@ PromptCost Model::prompt() {
       compute += std::max(touched * slice / rate.expert, batch * used * slice / rate.batch);
       if (gpu_slots(id) > 0) {
         upload_bytes += touched * slice * (1 - warm * gpu_slots(id) / experts);
+      } else if (takes_batch() && !on_gpu(id)) {
+        upload_bytes += touched * slice;
       }
       if (home(id) != Home::experts) continue;
       slice_bytes = slice;
@@ -305,6 +317,7 @@ PromptCost Model::prompt() {
     // The output matrix multiplies what is asked for: the last token.
     const double rows = tensor.role == TensorRole::output ? 1 : batch;
     compute += std::max(bytes / rate.token, rows * bytes / rate.batch);
+    if (takes_batch() && !on_gpu(id)) upload_bytes += bytes;
     if (home(id) == Home::stream) ring_bytes += bytes;
   }
   const double ring = ring_rate();

@@ -43,6 +43,8 @@ struct CostInput {
   // By tensor, how many of its experts can be on the GPU at a time, which computes with all that
   // are used: what is missed is copied there. 0: they compute where they lie; empty: all do.
   std::vector<uint32_t> gpu_slots = {};
+  // The GPU also computes batches of tokens with what lies below it, which is copied there.
+  bool gpu_batches = false;
 };
 
 struct Range {

@@ -1,5 +1,6 @@
 #include "plan/gpu_copies.h"
 
+#include <set>
 #include <utility>
 
 #include "plan/cost_model.h"
@@ -10,6 +11,9 @@ namespace {
 
 constexpr double kHeatMax = 3;
 constexpr int kHalvings = 20;
+// Of a layer of Qwen3-30B-A3B's shape beside what is copied and multiplied: 96 us with copies, 93
+// us with llama.cpp's split (docs/experiments.md, "When copies pay").
+constexpr double kLayerSeconds = 100e-6;
 
 }  // namespace
 
@@ -17,7 +21,8 @@ CopyRates copy_rates(const MachineProfile& machine, int ggml_type, int threads) 
   const KernelRates cpu =
       kernel_rates(machine.compute, type_name(ggml_type), threads, machine.memory.read_gbps);
   return {.upload_gbps = machine.gpus.empty() ? 0 : machine.gpus.front().upload_gbps,
-          .cpu_gbps = cpu.expert};
+          .cpu_gbps = cpu.expert,
+          .layer_seconds = kLayerSeconds};
 }
 
 bool copies_pay(const ModelIndex& index, const GpuShare& copying, const GpuShare& staying,
@@ -27,15 +32,24 @@ bool copies_pay(const ModelIndex& index, const GpuShare& copying, const GpuShare
   const uint32_t used = static_cast<uint32_t>(index.info().expert_used_count);
   double missed_bytes = 0;
   double below_bytes = 0;
+  std::set<int> layers;
+  std::set<int> layers_below;
   for (uint32_t i = 0; i < copying.experts->slots.size(); ++i) {
     const uint32_t slots = copying.experts->slots[i];
     const TensorInfo& tensor = index.tensor(TensorId{i});
     if (slots == 0) continue;
     const double token_bytes = static_cast<double>(used * tensor.expert_bytes());
     missed_bytes += token_bytes * (1 - expected_hits(slots, 1, tensor.expert_count, used, heat));
-    if (!staying.on_gpu.empty() && !staying.on_gpu[i]) below_bytes += token_bytes;
+    layers.insert(tensor.layer);
+    if (staying.on_gpu.empty() || staying.on_gpu[i]) continue;
+    below_bytes += token_bytes;
+    layers_below.insert(tensor.layer);
   }
-  return missed_bytes / rates.upload_gbps < below_bytes / rates.cpu_gbps;
+  const auto seconds = [&](double bytes, double gbps, size_t waits) {
+    return 1e-9 * bytes / gbps + static_cast<double>(waits) * rates.layer_seconds;
+  };
+  return seconds(missed_bytes, rates.upload_gbps, layers.size()) <
+         seconds(below_bytes, rates.cpu_gbps, layers_below.size());
 }
 
 GpuShare better_share(const ModelIndex& index, GpuShare copying, GpuShareInput input,

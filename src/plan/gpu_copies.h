@@ -14,8 +14,9 @@ namespace hypura {
 inline constexpr double kUsualHeat = 1;
 
 struct CopyRates {
-  double upload_gbps = 0;  // to the GPU
-  double cpu_gbps = 0;     // of one token's experts, computed with where they lie
+  double upload_gbps = 0;    // to the GPU
+  double cpu_gbps = 0;       // of one token's experts, computed with where they lie
+  double layer_seconds = 0;  // of a layer whose router is waited for, in either case
 };
 
 // As a profile has them for weights of one ggml type; 0 where it does not.
@@ -23,7 +24,7 @@ CopyRates copy_rates(const MachineProfile& machine, int ggml_type, int threads);
 
 // Whether a token is faster with `copying`, whose experts are copied to the GPU as they are missed,
 // than with `staying`, where those of whole layers are on the GPU and the CPU computes with the
-// others: misses / upload_gbps against others / cpu_gbps.
+// others: misses / upload_gbps, of all layers, against others / cpu_gbps, of theirs.
 bool copies_pay(const ModelIndex& index, const GpuShare& copying, const GpuShare& staying,
                 const CopyRates& rates, double heat);
 

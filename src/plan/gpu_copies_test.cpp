@@ -99,6 +99,16 @@ TEST_F(Copies, OnceTheyPayTheyGoOnToWithAFasterBusAndHotterRouting) {
   }
 }
 
+TEST_F(Copies, EveryLayerIsWaitedForWhereTheyAreMade) {
+  ASSERT_TRUE(pay(40, 10, 0));
+  const auto pay_where = [&](double layer_seconds) {
+    return copies_pay(index_, copying_, staying_,
+                      {.upload_gbps = 40, .cpu_gbps = 10, .layer_seconds = layer_seconds}, 0);
+  };
+  EXPECT_TRUE(pay_where(1e-9));
+  EXPECT_FALSE(pay_where(1e-3)) << "four layers in place of those below";
+}
+
 TEST_F(Copies, WhatIsNotKnown) {
   EXPECT_FALSE(pay(0, 10, 1)) << "a bus that nobody measured";
   EXPECT_TRUE(pay(1, 0, 0)) << "a CPU without kernels";

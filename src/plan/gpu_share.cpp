@@ -114,6 +114,17 @@ std::optional<GpuShare::Experts> choose_cache(const ModelIndex& index, uint64_t 
   return experts;
 }
 
+// Places for any matrix of a layer, and activations.
+std::optional<GpuShare::Batches> choose_batches(const ModelIndex& index, uint64_t compute_bytes) {
+  if (compute_bytes == 0) return std::nullopt;
+  GpuShare::Batches batches{.places = kPlaces, .compute_bytes = compute_bytes};
+  for (const TensorInfo& tensor : index.tensors()) {
+    if (tensor.layer < 0) continue;
+    batches.place_bytes = std::max(batches.place_bytes, tensor.bytes + kTensorSlack);
+  }
+  return batches;
+}
+
 }  // namespace
 
 TensorId GpuShare::Experts::first() const {
@@ -125,7 +136,10 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
   const ModelBytes bytes = bytes_of(index);
   GpuShare share;
   if (bytes.layers.empty() || input.bytes <= bytes.outside.core) return share;
-  uint64_t left = input.bytes - bytes.outside.core;
+  share.batches = choose_batches(index, input.batch_compute_bytes);
+  const uint64_t places_bytes = share.batches.has_value() ? share.batches->bytes() : 0;
+  if (input.bytes <= bytes.outside.core + places_bytes) return {};
+  uint64_t left = input.bytes - bytes.outside.core - places_bytes;
   const uint64_t layer_kv = (input.kv_bytes + bytes.layers.size() - 1) / bytes.layers.size();
   int first = 0;  // of the layers that are there
   for (auto layer = bytes.layers.rbegin(); layer != bytes.layers.rend(); ++layer) {
@@ -136,7 +150,7 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
     ++share.layers;
     share.kv_bytes += layer_kv;
   }
-  if (share.layers == 0) return share;
+  if (share.layers == 0) return {};
 
   const bool all_layers = share.layers == bytes.layers.size();
   if (all_layers && input.experts_used > 0 && bytes.dense <= left &&

@@ -27,6 +27,14 @@ struct GpuShare {
     TensorId first() const;
   };
   std::optional<Experts> experts;
+  // Where it computes batches of tokens with what streams below it.
+  struct Batches {
+    uint64_t place_bytes = 0;    // for a whole tensor
+    uint32_t places = 0;
+    uint64_t compute_bytes = 0;  // of activations
+    uint64_t bytes() const { return places * place_bytes + compute_bytes; }
+  };
+  std::optional<Batches> batches;
 };
 
 struct GpuShareInput {
@@ -35,13 +43,16 @@ struct GpuShareInput {
   // What a token routes to in a layer, if experts may be copied to the GPU to compute there; else
   // 0.
   uint32_t experts_used = 0;
+  // What computing a batch of what lies below takes for activations, if the GPU is to; else 0.
+  uint64_t batch_compute_bytes = 0;
 };
 
 // Output and whole layers without their FFN first, as every token needs all of them and the KV
 // cache goes with them, from the last layer on; where all layers are there, FFNs and experts, layer
 // by layer as a whole and the last matrices of as many others as fit, or a cache for the experts of
-// all layers. Look-ups of embeddings stay with
-// the CPU, as llama.cpp keeps them. Pure.
+// all layers. Look-ups of embeddings stay with the CPU, as llama.cpp keeps them. What batches
+// take comes before all that.
+// Pure.
 GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input);
 
 // What a GPU that shares the machine's RAM computes where experts stream: everything but

@@ -9,6 +9,7 @@
 
 #include "base/units.h"
 #include "plan/budget.h"
+#include "plan/gpu_batches.h"
 #include "plan/gpu_copies.h"
 #include "plan/placement.h"
 #include "plan/rates.h"
@@ -55,13 +56,14 @@ Speeds speeds_of(const PlanInput& input) {
   return {.drive = 1e9 * drive, .compute = 1e9 * rates.token};
 }
 
+bool has_one_gpu(const MachineProfile& machine) {
+  return std::count_if(machine.gpus.begin(), machine.gpus.end(),
+                       [](const GpuProfile& gpu) { return !gpu.unified; }) == 1;
+}
+
 bool may_copy_experts(const PlanInput& input) {
-  const std::vector<GpuProfile>& gpus = input.machine.gpus;
-  const bool one_gpu = std::count_if(gpus.begin(), gpus.end(), [](const GpuProfile& gpu) {
-                         return !gpu.unified;
-                       }) == 1;
   const bool mode = input.mode == Mode::automatic || input.mode == Mode::experts;
-  return one_gpu && mode && input.may_copy_experts;
+  return has_one_gpu(input.machine) && mode && input.may_copy_experts;
 }
 
 double heat_or_usual(const PlanInput& input) { return input.heat.value_or(kUsualHeat); }
@@ -72,17 +74,26 @@ uint64_t fixed_bytes(const PlanInput& input, const GpuShare& gpu) {
 }
 
 GpuShare choose_gpu(const PlanInput& input) {
-  GpuShareInput share{.bytes = input.gpu_bytes, .kv_bytes = input.demand.kv_bytes};
+  GpuShareInput asked{.bytes = input.gpu_bytes, .kv_bytes = input.demand.kv_bytes};
   if (may_copy_experts(input)) {
-    share.experts_used = static_cast<uint32_t>(input.index.info().expert_used_count);
+    asked.experts_used = static_cast<uint32_t>(input.index.info().expert_used_count);
   }
-  GpuShare copying = choose_gpu_share(input.index, share);
-  if (!copying.experts.has_value()) return copying;
-  const int type = input.index.tensor(copying.experts->first()).type;
-  const CopyRates rates = copy_rates(input.machine, type, input.demand.threads);
-  const uint64_t ram_bytes = saturating_subtract(input.budget_bytes, fixed_bytes(input, copying));
-  return better_share(input.index, std::move(copying), share, rates, heat_or_usual(input),
-                      ram_bytes);
+  GpuShare share = choose_gpu_share(input.index, asked);
+  const uint64_t ram_bytes = saturating_subtract(input.budget_bytes, fixed_bytes(input, share));
+  if (share.experts.has_value()) {
+    const int type = input.index.tensor(share.experts->first()).type;
+    const CopyRates rates = copy_rates(input.machine, type, input.demand.threads);
+    share = better_share(input.index, std::move(share), asked, rates, heat_or_usual(input),
+                         ram_bytes);
+  }
+  if (!has_one_gpu(input.machine) || input.mode == Mode::resident) return share;
+  asked.batch_compute_bytes = input.demand.compute_bytes;
+  return better_for_batches(input.index, std::move(share),
+                            {.share = asked,
+                             .ram_bytes = streams(input.mode) ? 0 : ram_bytes,
+                             .micro_batch = input.demand.micro_batch,
+                             .threads = input.demand.threads_batch},
+                            input.machine);
 }
 
 PlacementInput placement(const PlanInput& input, const GpuShare& gpu, const PlanChoice& choice) {
@@ -238,6 +249,7 @@ Prediction predict_layout(const PlanInput& input, const Layout* layout, const Gp
                  .work = workload(input),
                  .layout = layout,
                  .on_gpu = gpu.on_gpu};
+  cost.gpu_batches = gpu.batches.has_value();
   if (gpu.experts.has_value()) {
     cost.gpu_slots = gpu.experts->slots;
     cost.work.heat = heat_or_usual(input);

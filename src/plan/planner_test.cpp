@@ -304,11 +304,11 @@ TEST(Planner, KvGoesWithItsLayersToTheGpu) {
 class Copying : public testing::Test {
  protected:
   Copying() {
-    model_.machine().compute = {{.type = "f16", .threads = 1, .token_gbps = 1, .batch_gbps = 1}};
+    model_.machine().compute = {{.type = "f16", .threads = 1, .token_gbps = kSlow, .batch_gbps = kSlow}};
     model_.machine().gpus = {gpu()};
   }
   static GpuProfile gpu() {
-    return {.name = "g", .total_bytes = kGiB, .memory_gbps = 1000, .upload_gbps = 25};
+    return {.name = "g", .total_bytes = kGiB, .memory_gbps = 1000 * kSlow, .upload_gbps = 25 * kSlow};
   }
   PlanInput input(uint64_t budget = 16 * kMiB) const {
     PlanInput input = model_.input(budget);
@@ -321,6 +321,7 @@ class Copying : public testing::Test {
     return plan.ok() && plan->gpu.experts.has_value();
   }
 
+  static constexpr double kSlow = 1e-3;
   Small model_ = Small(std::vector<int64_t>(8, 64), 16, 8);
 };
 
@@ -354,7 +355,7 @@ TEST_F(Copying, NotWhereTheDriveIsWaitedFor) {
 
 TEST_F(Copying, OnlyWhereItPays) {
   EXPECT_TRUE(copies(input()));
-  model_.machine().gpus.front().upload_gbps = 0.1;
+  model_.machine().gpus.front().upload_gbps = 0.1 * kSlow;
   EXPECT_FALSE(copies(input())) << "the CPU is faster than the bus";
   EXPECT_EQ(make_plan(input())->mode, Mode::resident);
   EXPECT_GT(make_plan(input())->prediction.token.ram_seconds, 0);
@@ -363,7 +364,7 @@ TEST_F(Copying, OnlyWhereItPays) {
 }
 
 TEST_F(Copying, WhatIsKnownOfTheRoutingDecides) {
-  model_.machine().gpus.front().upload_gbps = 1;
+  model_.machine().gpus.front().upload_gbps = kSlow;
   PlanInput even = input();
   even.heat = 0;
   EXPECT_FALSE(copies(even));
@@ -371,7 +372,7 @@ TEST_F(Copying, WhatIsKnownOfTheRoutingDecides) {
   hot.heat = 2;
   EXPECT_TRUE(copies(hot));
   EXPECT_GT(make_plan(hot)->prediction.token.gpu_hit_share, 0.8);
-  model_.machine().gpus.front().upload_gbps = 25;
+  model_.machine().gpus.front().upload_gbps = 25 * kSlow;
   EXPECT_LT(make_plan(even)->prediction.token.gpu_hit_share,
             make_plan(input())->prediction.token.gpu_hit_share)
       << "an unknown model's is not even";

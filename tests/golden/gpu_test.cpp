@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -106,6 +107,51 @@ std::string compare_placements(const Script& script, HostGpuKind kind) {
       if (plan.gpu.weight_bytes == 0) return where + "nothing there";
       if (plan.gpu.weight_bytes >= all.gpu.weight_bytes) return where + "all of it there";
       if (streams != (plan.streamed_bytes > 0)) return where + "other weights stream";
+    }
+  }
+  return std::string();
+}
+
+// Batches of what streams below it are computed by the GPU, the rest of a prompt and its tokens by
+// the CPU: with all layers there and with one, from RAM's slots, its ring, and what stays in RAM.
+// With `lacks`, that the GPU turns out not to have, the CPU computes all of it.
+std::string compare_batches(const Script& script, uint64_t lacks) {
+  quiet_llama_log(false);
+  Trace reference;
+  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
+  register_host_gpu(kFree, kFree);
+  PlanSummary all;
+  if (std::string text = run(resident_options(script), script, reference, &all); !text.empty()) {
+    return "all on the GPU: " + text;
+  }
+  const RamBudget least{.kind = RamBudget::Kind::minimum};
+  const RamBudget half{.kind = RamBudget::Kind::bytes,
+                       .bytes = all.fixed_bytes + all.weight_bytes / 2};
+  uint64_t room = all.gpu.compute_bytes;
+  {
+    const Result<ModelIndex> index = ModelIndex::open(script.model);
+    uint64_t largest = 0;
+    for (const TensorInfo& tensor : index->tensors()) largest = std::max(largest, tensor.bytes);
+    room += 2 * (largest + 4096);
+  }
+  for (const double share : {0.6, 0.3}) {
+    for (const RamBudget& budget : {least, half}) {
+      EngineOptions options = streamed_options(script, budget);
+      options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = room + gpu_bytes(all, share)};
+      options.gpu_takes_experts = false;
+      options.gpu_takes_batches = true;
+      auto engine = Engine::open(options);
+      const std::string at =
+          fmt::format("{} % on the GPU, {} of RAM: ", 100 * share, budget.bytes);
+      if (!engine.ok()) return at + engine.status().to_string();
+      if (!(*engine)->plan().gpu.batches.has_value()) return at + "it takes no batches";
+      limit_host_gpu(lacks > 0 ? host_gpu_bytes() + lacks : kFree);
+      auto trace = run_script(**engine, script);
+      limit_host_gpu(kFree);
+      if (!trace.ok()) return at + trace.status().to_string();
+      if (std::string text = difference(reference, *trace); !text.empty()) return at + text;
+      const uint64_t copied = (*engine)->stats().gpu->copied_bytes;
+      if ((copied > 0) != (lacks == 0)) return fmt::format("{}{} bytes copied", at, copied);
     }
   }
   return std::string();
@@ -254,6 +300,18 @@ TEST_P(Gpu, BitsAreThoseOfRam) {
     return compare_placements({.model = model_}, HostGpuKind::discrete);
   };
   EXPECT_EQ(in_child(compare, kSeconds), "");
+}
+
+TEST_P(Gpu, BitsOfBatchesAreThoseOfRam) {
+  const Script script{.model = model_};
+  EXPECT_EQ(in_child([&] { return compare_batches(script, 0); }, kSeconds), "");
+  // Several sequences, and experts of which some are not used.
+  const Script few{.model = model_, .prompt_tokens = 33, .micro_batch = 33, .sequences = 2};
+  EXPECT_EQ(in_child([&] { return compare_batches(few, 0); }, kSeconds), "");
+}
+
+TEST_P(Gpu, BatchesOfAGpuWithoutMemoryForThemAreTheCpus) {
+  EXPECT_EQ(in_child([&] { return compare_batches({.model = model_}, 1); }, kSeconds), "");
 }
 
 TEST_P(Gpu, BitsOfTwoAreThoseOfRam) {

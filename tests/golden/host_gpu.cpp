@@ -145,6 +145,8 @@ void register_host_gpu(uint64_t free_bytes, uint64_t real_bytes, HostGpuKind kin
   ggml_backend_register(registry());
 }
 
+void limit_host_gpu(uint64_t real_bytes) { g_real_bytes = real_bytes; }
+
 uint64_t host_gpu_bytes() { return g_bytes; }
 uint64_t host_gpu_shown_bytes() { return g_shown_bytes; }
 uint64_t host_gpu_graphs() { return g_graphs; }

@@ -13,6 +13,9 @@ enum class HostGpuKind { discrete, unified, two };
 void register_host_gpu(uint64_t free_bytes, uint64_t real_bytes,
                        HostGpuKind kind = HostGpuKind::discrete);
 
+// From here on it has `real_bytes`.
+void limit_host_gpu(uint64_t real_bytes);
+
 // Of its memory, now.
 uint64_t host_gpu_bytes();
 // Of RAM, shown to it by now.
