@@ -44,6 +44,7 @@ SAMPLES = os.path.join(FOLDER, "gpu-samples.jsonl")
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 PAIRS = int(os.environ.get("PAIRS", "12"))
+OTHER_PAIRS = min(PAIRS, 3)  # of a row's other prompts
 PLACEMENTS = os.environ.get("PLACEMENTS", "").split()
 PROMPT = int(os.environ.get("PROMPT_TOKENS", "2048"))
 MOE = os.environ.get("MOE", "moe-7g")
@@ -214,7 +215,7 @@ class RowRun:
     def run(self):
         row = self.row
         print(f"{self.name}: {row.title}", flush=True)
-        if not self.mine("profile"):
+        if not self.profiles():
             self.profile(0)
         llama = self.choose_llama()
         for number in range(row.rounds):
@@ -230,15 +231,21 @@ class RowRun:
     def mine(self, arm):
         return self.samples.of(self.name, arm)
 
+    def profiles(self):
+        """Of this machine with this model's drive, whichever row took them."""
+        return [s for s in self.samples.all if s["arm"] == "profile"
+                and s["setting"][0] == self.row.name]
+
     def choose_llama(self):
         """Every way of llama.cpp once; names and options of the best, decoding and prompts."""
         placements = [p for p in self.row.llama if p in PLACEMENTS or not PLACEMENTS]
         if not self.programs.has_gpu:
             placements = placements[:1]
+        # Its first run learns how the model routes.
+        if len(self.row.llama) > 1 and not self.mine("hypura"):
+            self.sample("hypura", -1, None)
         if len(placements) < 2:
             return {placement: self.place(placement) for placement in placements}
-        if not self.mine("hypura"):
-            self.sample("hypura", -1, None)
         numerics = self.mine("hypura")[0].get("run", {}).get("numerics")
         ways = {}
         for placement in placements:
@@ -262,7 +269,7 @@ class RowRun:
         if not self.programs.has_gpu:
             return ["-ngl", "0"]
         if placement == "fit":
-            gpu = self.mine("profile")[0]["profile"]["gpus"][0]
+            gpu = self.profiles()[0]["profile"]["gpus"][0]
             margin = gpu["working_set_bytes"] - self.budget_bytes()
             return ["--fit", "on", "--fit-target", str(max(0, margin // MIB))]
         words = ["-ngl", "999", "--fit", "off"]
@@ -313,6 +320,7 @@ class RowRun:
         lengths = (self.row.prompt, *self.row.others)
         known = self.exchanges()
         todo = [(number, length) for number in range(PAIRS) for length in lengths
+                if length == self.row.prompt or number < OTHER_PAIRS
                 if not all((arm, number, length) in known for arm in words)]
         if not todo:
             return
@@ -348,14 +356,15 @@ class RowRun:
             if seconds_left() < 1.5 * max(known, default=5):
                 raise OutOfTime
             begin = time.monotonic()
-            answer = servers[arm].complete(prompt, self.row.served_tokens)
+            count = self.row.served_tokens if length == self.row.prompt else 1
+            answer = servers[arm].complete(prompt, count)
             times = answer["timings"]
             sample = self.samples.keep(self.name, served(arm), {
                 "round": number, "length": length, "seconds": time.monotonic() - begin,
                 "command": servers[arm].words, "text": answer["content"],
                 "prompt_tps": times["prompt_per_second"],
                 # The first token is the prompt's.
-                "decode_tps": 1e3 * (times["predicted_n"] - 1) / times["predicted_ms"]})
+                "decode_tps": 1e3 * (times["predicted_n"] - 1) / max(1e-3, times["predicted_ms"])})
             told.append(f"{arm} {sample['prompt_tps']:.1f}, {sample['decode_tps']:.2f}")
         print(f"  {number + 1}/{PAIRS} prompt of {length}, decode, tok/s: {'; '.join(told)}",
               flush=True)

@@ -84,7 +84,8 @@ def bound_lines(samples, name, row):
 
 def upload_lines(samples, name, row):
     """What a prompt brings to the GPU, over its seconds; of the bus, pinned."""
-    profiles = [s for s in samples.of(name, "profile") if s["profile"]["gpus"]]
+    profiles = [s for s in samples.all if s["arm"] == "profile" and s["setting"][0] == row.name
+                and s["profile"]["gpus"]]
     runs = [run for s in good(samples.of(name, "hypura")).values() if (run := s["run"])["gpu"]]
     if not row.upload_bar or not profiles or not runs:
         return

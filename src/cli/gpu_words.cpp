@@ -14,4 +14,9 @@ std::string places_text(const GpuShare::Experts& experts) {
   return fmt::format("{} places for whole tensors, to compute prompts with", experts.places);
 }
 
+std::string places_text(const GpuShare::Batches& batches) {
+  return fmt::format("{} places for whole matrices and activations, to compute prompts with",
+                     batches.places);
+}
+
 }  // namespace hypura::cli

@@ -11,5 +11,7 @@ namespace hypura::cli {
 std::string slots_text(const ModelIndex& index, const GpuShare::Experts& experts);
 // "2 places for whole tensors, to compute prompts with".
 std::string places_text(const GpuShare::Experts& experts);
+// "2 places for whole matrices and activations, to compute prompts with".
+std::string places_text(const GpuShare::Batches& batches);
 
 }  // namespace hypura::cli

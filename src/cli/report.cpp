@@ -170,17 +170,18 @@ Json gpu_json(const Engine& engine, const GpuWalkStats& walk) {
   const GpuSummary& gpu = engine.plan().gpu;
   if (gpu.weight_bytes == 0) return nullptr;
   const GpuShare::Experts experts = gpu.experts.value_or(GpuShare::Experts{});
+  const GpuShare::Batches batches = gpu.batches.value_or(GpuShare::Batches{});
   return {
       {"names", gpu.names},
       {"budget_bytes", gpu.budget_bytes},
       {"layers", gpu.layers},
       {"weight_bytes", gpu.weight_bytes},
       {"kv_bytes", gpu.kv_bytes},
-      {"compute_bytes", gpu.compute_bytes},
+      {"compute_bytes", gpu.compute_bytes + batches.compute_bytes},
       {"cache_bytes", experts.cache_bytes},
       {"cache_slots", gpu.copies_experts() ? experts.slots[experts.first().value] : 0},
-      {"place_bytes", experts.place_bytes},
-      {"places", experts.places},
+      {"place_bytes", std::max(experts.place_bytes, batches.place_bytes)},
+      {"places", std::max(experts.places, batches.places)},
       {"expert_hits", walk.hits},
       {"expert_misses", walk.misses},
       {"copied_bytes", walk.copied_bytes},
@@ -233,6 +234,9 @@ std::string plan_text(const Engine& engine) {
     const GpuShare::Experts& experts = *plan.gpu.experts;
     if (!plan.gpu.unified) row("GPU", experts.cache_bytes, slots_text(engine.index(), experts));
     row("GPU", experts.places * experts.place_bytes, places_text(experts));
+  }
+  if (plan.gpu.batches.has_value()) {
+    row("GPU", plan.gpu.batches->bytes(), places_text(*plan.gpu.batches));
   }
   row("RAM", plan.pinned_bytes,
       plan.mode == Mode::mapped
@@ -296,6 +300,8 @@ std::string summary_text(const Engine& engine, const RunReport& report) {
     text += fmt::format("; copied {} to the GPU, hits there {:.0f} %",
                         format_bytes(derived.gpu.copied_bytes),
                         percent(derived.gpu.hits, derived.gpu.hits + derived.gpu.misses));
+  } else if (derived.gpu.copied_bytes > 0) {
+    text += fmt::format("; copied {} to the GPU", format_bytes(derived.gpu.copied_bytes));
   }
   if (engine.draft_options().kind != DraftOptions::Kind::none) {
     text += fmt::format("; draft {:.0f} % of {} accepted",
@@ -388,6 +394,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
       {"type_v", numerics.type_v},
       {"repack", numerics.repack},
       {"gpu_weight_bytes", numerics.gpu_weight_bytes},
+      {"gpu_batches", numerics.gpu_batches},
   };
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -20,6 +20,7 @@ struct Numerics {
   std::string type_v;
   bool repack = false;
   uint64_t gpu_weight_bytes = 0;  // whose kernels are the GPU's
+  bool gpu_batches = false;       // as are those of batches with the other ones
 };
 
 Numerics numerics_of(const Engine& engine);

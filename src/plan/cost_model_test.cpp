@@ -293,5 +293,32 @@ TEST_F(Copied, PromptsTakeTheLargestOfComputingReadingAndCopying) {
       << "the first micro-batch finds nothing there";
 }
 
+// Whatever lies below the GPU is copied there for a batch, and computes for a token where it lies.
+TEST_F(Copied, BatchesPassThroughTheGpu) {
+  const PoolLayout pool{.slice_bytes = kSlice, .slots = 16, .tensors = {TensorId{0}}};
+  const Layout layout{.homes = {{.home = Home::experts}}, .pools = {pool}};
+  CostInput input{.index = index_,
+                  .uses = uses_,
+                  .machine = machine_,
+                  .work = work_,
+                  .layout = &layout,
+                  .on_gpu = {false},
+                  .gpu_batches = true};
+  const Prediction with = predict(input);
+  EXPECT_DOUBLE_EQ(with.prompt.upload_bytes, 2 * touched() * kSlice);
+  EXPECT_DOUBLE_EQ(with.prompt.compute_seconds, 2 * touched() * kSlice / 100e9);
+  EXPECT_DOUBLE_EQ(with.prompt.read_bytes, 2 * touched() * kSlice / 2);
+  EXPECT_EQ(with.token.gpu_seconds, 0);
+  EXPECT_EQ(with.token.upload_bytes, 0);
+  input.gpu_batches = false;
+  const Prediction without = predict(input);
+  EXPECT_EQ(without.prompt.upload_bytes, 0);
+  EXPECT_GT(without.prompt.compute_seconds, with.prompt.compute_seconds);
+  EXPECT_EQ(without.token.token_seconds, with.token.token_seconds);
+  input.gpu_batches = true;
+  input.work.prompt_tokens = 31;
+  EXPECT_EQ(predict(input).prompt.upload_bytes, 0) << "too few tokens";
+}
+
 }  // namespace
 }  // namespace hypura

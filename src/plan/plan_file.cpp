@@ -114,6 +114,7 @@ SavedPlan saved_plan(const PlanInput& input, const Plan& plan) {
                   .micro_batch = input.demand.micro_batch,
                   .choice = plan.choice,
                   .gpu_takes_experts = plan.gpu.experts.has_value(),
+                  .gpu_takes_batches = plan.gpu.batches.has_value(),
                   .threads = {.token = input.demand.threads, .batch = input.demand.threads_batch},
                   .decode_tps = plan.prediction.decode_tps.middle,
                   .prompt_tps = plan.prediction.prompt_tps.middle,
@@ -149,6 +150,7 @@ std::string to_json(const SavedPlan& plan) {
                        {"ring_slots", plan.choice.ring_slots},
                        {"gpu_budget_bytes", plan.gpu_budget_bytes},
                        {"gpu_takes_experts", plan.gpu_takes_experts},
+                       {"gpu_takes_batches", plan.gpu_takes_batches},
                        {"threads", plan.threads.token},
                        {"threads_batch", plan.threads.batch},
                        {"kv_type_k", plan.kv_type_k},
@@ -194,6 +196,7 @@ Result<SavedPlan> parse_plan(std::string_view text) {
                             .ring_slots = decisions.integer<uint32_t>("ring_slots")},
                  .gpu_budget_bytes = decisions.integer_or<uint64_t>("gpu_budget_bytes", 0),
                  .gpu_takes_experts = decisions.flag_or("gpu_takes_experts", false),
+                 .gpu_takes_batches = decisions.flag_or("gpu_takes_batches", false),
                  .threads = {.token = decisions.integer_or<uint16_t>("threads", 0),
                              .batch = decisions.integer_or<uint16_t>("threads_batch", 0)},
                  .kv_type_k = decisions.text_or("kv_type_k", "f16"),
@@ -271,6 +274,8 @@ std::vector<std::string> differences(const SavedPlan& before, const SavedPlan& a
           format_bytes(after.gpu_budget_bytes));
   compare("experts copied to the GPU", number(before.gpu_takes_experts),
           number(after.gpu_takes_experts));
+  compare("batches computed by the GPU", number(before.gpu_takes_batches),
+          number(after.gpu_takes_batches));
   compare("mode", to_string(before.mode), to_string(after.mode));
   compare("context", number(before.context), number(after.context));
   compare("micro-batch", number(before.micro_batch), number(after.micro_batch));

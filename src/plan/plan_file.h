@@ -31,6 +31,7 @@ struct SavedPlan {
   PlanChoice choice;
   uint64_t gpu_budget_bytes = 0;  // 0: the GPU takes no part
   bool gpu_takes_experts = false;  // that have no room there: they are copied as they are needed
+  bool gpu_takes_batches = false;  // of tokens, with what streams below it
   // Beside what placement decides; plans of before had none of these.
   ThreadCounts threads;  // 0: chosen by who carries it out
   std::string kv_type_k = "f16";

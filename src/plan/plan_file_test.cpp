@@ -22,6 +22,7 @@ SavedPlan example() {
           .choice = {.pin_bytes_max = 77, .pool_bytes_max = 88, .ring_slots = 26},
           .gpu_budget_bytes = 77,
           .gpu_takes_experts = true,
+          .gpu_takes_batches = true,
           .threads = {.token = 2, .batch = 3},
           .kv_type_k = "q8_0",
           .kv_type_v = "f32",
@@ -49,6 +50,7 @@ TEST(PlanFile, ComesBackAsItWas) {
   EXPECT_TRUE(differences(example(), *back).empty());
   EXPECT_EQ(back->choice, example().choice);
   EXPECT_TRUE(back->gpu_takes_experts);
+  EXPECT_TRUE(back->gpu_takes_batches);
   SavedPlan all = example();
   all.choice.pin_bytes_max = UINT64_MAX;
   EXPECT_EQ(parse_plan(to_json(all))->choice.pin_bytes_max, UINT64_MAX);
@@ -64,6 +66,7 @@ TEST(PlanFile, PlansOfBeforeLeftTheRestToTheRun) {
   ASSERT_TRUE(plan.ok()) << plan.status().to_string();
   EXPECT_EQ(plan->choice, example().choice);
   EXPECT_FALSE(plan->gpu_takes_experts);
+  EXPECT_FALSE(plan->gpu_takes_batches);
   EXPECT_EQ(plan->threads, ThreadCounts());
   EXPECT_EQ(plan->kv_type_k, "f16");
   EXPECT_EQ(plan->draft, "");

@@ -15,6 +15,7 @@
 #include "engine/llama_log.h"
 #include "golden/golden.h"
 #include "golden/host_gpu.h"
+#include "golden/restless_sizer.h"
 #include "io/sim_device.h"
 
 namespace hypura::golden {
@@ -115,7 +116,7 @@ std::string compare_placements(const Script& script, HostGpuKind kind) {
 // Batches of what streams below it are computed by the GPU, the rest of a prompt and its tokens by
 // the CPU: with all layers there and with one, from RAM's slots, its ring, and what stays in RAM.
 // With `lacks`, that the GPU turns out not to have, the CPU computes all of it.
-std::string compare_batches(const Script& script, uint64_t lacks) {
+std::string compare_batches(Script script, uint64_t lacks) {
   quiet_llama_log(false);
   Trace reference;
   if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
@@ -136,6 +137,8 @@ std::string compare_batches(const Script& script, uint64_t lacks) {
   }
   for (const double share : {0.6, 0.3}) {
     for (const RamBudget& budget : {least, half}) {
+      RestlessSizer sizer(1);
+      script.cache_sizer = &sizer;
       EngineOptions options = streamed_options(script, budget);
       options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = room + gpu_bytes(all, share)};
       options.gpu_takes_experts = false;
@@ -226,9 +229,11 @@ std::string compare_unified(const Script& script) {
   return std::string();
 }
 
+enum class Takes : uint8_t { experts, batches };
+
 // A drive that fails now and then (a run reads thousands of times), below a GPU that takes experts
-// from RAM's slots: the right bits or a clean error, also from an engine that had one.
-std::string survive_faults(const Script& script, HostGpuKind kind) {
+// or batches from RAM's slots: the right bits or a clean error, also from an engine that had one.
+std::string survive_faults(const Script& script, HostGpuKind kind, Takes takes) {
   quiet_llama_log(false);
   Trace reference;
   if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
@@ -244,7 +249,8 @@ std::string survive_faults(const Script& script, HostGpuKind kind) {
     if (kind == HostGpuKind::discrete) {
       options.mode = Mode::automatic;
       options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = gpu_bytes(all, 0.75)};
-      options.gpu_takes_experts = true;
+      options.gpu_takes_experts = takes == Takes::experts;
+      if (takes == Takes::batches) options.gpu_takes_batches = true;
     }
     options.make_device = [&] {
       SimOptions drive{.seed = seed, .depth = 4};
@@ -258,7 +264,10 @@ std::string survive_faults(const Script& script, HostGpuKind kind) {
       ++failed;
       continue;
     }
-    if (!(*engine)->plan().gpu.experts.has_value()) return "the GPU takes no experts";
+    const GpuSummary& gpu = (*engine)->plan().gpu;
+    if (takes == Takes::experts ? !gpu.experts.has_value() : !gpu.batches.has_value()) {
+      return "the GPU does not take them";
+    }
     for (int attempt = 0; attempt < 2; ++attempt) {
       llama_memory_clear(llama_get_memory((*engine)->context()), true);
       auto trace = run_script(**engine, script);
@@ -337,8 +346,18 @@ TEST_P(GpuCopies, AFaultyDriveGivesRightBitsOrACleanError) {
   const Script script{
       .model = model_, .prompt_tokens = 24, .generated_tokens = 4, .micro_batch = 9};
   for (const HostGpuKind kind : {HostGpuKind::discrete, HostGpuKind::unified}) {
-    EXPECT_EQ(in_child([&] { return survive_faults(script, kind); }, kSeconds), "");
+    EXPECT_EQ(in_child([&] { return survive_faults(script, kind, Takes::experts); }, kSeconds),
+              "");
   }
+}
+
+TEST_P(GpuCopies, BatchesOfAFaultyDriveGiveRightBitsOrACleanError) {
+  const Script script{
+      .model = model_, .prompt_tokens = 70, .generated_tokens = 2, .micro_batch = 35};
+  const auto survive = [&] {
+    return survive_faults(script, HostGpuKind::discrete, Takes::batches);
+  };
+  EXPECT_EQ(in_child(survive, kSeconds), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, GpuCopies, testing::ValuesIn(kDeepShapes), name_of);

@@ -37,7 +37,9 @@ std::optional<RunPrediction> predict_run(const Engine& engine, const std::vector
                                .cold_tokens = answer_tokens,
                                .cold_tokens_before = prompt_tokens}},
                      engine.layout(),
-                     {.on_gpu = plan.gpu.on_gpu, .experts = plan.gpu.experts});
+                     {.on_gpu = plan.gpu.on_gpu,
+                      .experts = plan.gpu.experts,
+                      .batches = plan.gpu.batches});
   const bool streaming = engine.layout() != nullptr;
   const uint64_t ram_bytes = streaming && plan.budget_bytes > plan.fixed_bytes
                                  ? plan.budget_bytes - plan.fixed_bytes

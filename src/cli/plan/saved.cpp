@@ -114,6 +114,7 @@ Status carry_out(const std::string& path, RunOptions& run) {
                                                            : GpuBudget::Kind::none,
                         .bytes = plan->gpu_budget_bytes};
   options.gpu_takes_experts = plan->gpu_takes_experts;
+  options.gpu_takes_batches = plan->gpu_takes_batches;
   options.draft = draft_of(*plan);
   options.fast_prompt = plan->fast_prompt;
   const std::optional<MachineProfile> here = known_machine(options.model_path);

@@ -23,10 +23,12 @@ TEST(CarryOut, TheGpusPartIsThePlansDecision) {
       input, {.mode = Mode::experts, .budget_bytes = kGiB, .gpu = {.layers = 1}});
   for (const bool copies : {false, true}) {
     plan.gpu_takes_experts = copies;
+    plan.gpu_takes_batches = !copies;
     const std::string file = directory.write("plan.json", to_json(plan));
     RunOptions run = options;
     ASSERT_TRUE(carry_out(file, run).ok());
     EXPECT_EQ(run.engine.gpu_takes_experts, copies);
+    EXPECT_EQ(run.engine.gpu_takes_batches, !copies);
     EXPECT_EQ(run.engine.gpu_budget.bytes, 5 * kMiB);
     EXPECT_EQ(run.engine.mode, Mode::experts);
   }

@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "cli/gpu_words.h"
+#include "plan/gpu_batches.h"
 #include "cli/plan/history_words.h"
 #include "cli/plan/kv_type.h"
 #include "model/printable.h"
@@ -193,6 +194,14 @@ std::string explain_copies(const PlanView& view) {
       places_text(experts));
 }
 
+std::string explain_batches(const PlanView& view) {
+  if (!view.plan.gpu.batches.has_value()) return std::string();
+  const GpuShare::Batches& batches = *view.plan.gpu.batches;
+  return fmt::format("  {} {}\n  what streams below is copied there for batches of {} tokens and "
+                     "more: faster than the CPU's computing\n",
+                     format_bytes(batches.bytes()), places_text(batches), kGpuBatchTokens);
+}
+
 // By role, what a tier holds.
 std::string explain_tier(const PlanView& view, const std::string& tier) {
   std::map<std::string, std::pair<uint64_t, uint64_t>> roles;
@@ -213,7 +222,7 @@ std::string explain_tier(const PlanView& view, const std::string& tier) {
         fmt::format("  {:<14}{:>6} tensors {:>12}\n", role, sum.first, format_bytes(sum.second));
   }
   if (roles.empty()) text += "  nothing\n";
-  return tier == "gpu" ? text + explain_copies(view) : text;
+  return tier == "gpu" ? text + explain_copies(view) + explain_batches(view) : text;
 }
 
 // What past runs of this machine did to the speeds above.

@@ -84,7 +84,9 @@ Json reasons(const PlanSummary& plan) {
   if (!plan.gpu.names.empty()) {
     why.push_back(fmt::format("{} holds {} of weights{}.", plan.gpu.names,
                               format_bytes(plan.gpu.weight_bytes),
-                              plan.gpu.experts ? ", and experts are copied to it" : ""));
+                              plan.gpu.experts   ? ", and experts are copied to it"
+                              : plan.gpu.batches ? ", and computes prompts with what streams"
+                                                 : ""));
   }
   if (!plan.threads.why.empty()) {
     why.push_back(fmt::format("{} threads for tokens, {} for prompts: {}.",
