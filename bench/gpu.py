@@ -50,6 +50,7 @@ PROMPT = int(os.environ.get("PROMPT_TOKENS", "2048"))
 MOE = os.environ.get("MOE", "moe-7g")
 MOE_LARGE = os.environ.get("MOE_LARGE", "qwen3-30b")
 DENSE = os.environ.get("DENSE", "llama-70b")
+DENSE_SMALL = os.environ.get("DENSE_SMALL", "qwen2-14b")
 GPU_BUDGET = os.environ.get("GPU_BUDGET", "8G")
 GPU_BUDGET_SMALL = os.environ.get("GPU_BUDGET_SMALL", "2G")
 RAM_BUDGET = os.environ.get("RAM_BUDGET", "24G")
@@ -119,9 +120,13 @@ ROWS = {
     "beyond-2048": Row("experts beyond RAM, large micro-batch", MOE, 2048, 2, GPU_BUDGET_SMALL,
                        limit=0.5, micro_batch=2048, llama=("cpu-moe",), prompt_bar=2),
     "uniform": Row("experts in RAM, routed evenly", MOE_LARGE, PROMPT, 64, GPU_BUDGET,
-                   micro_batch=2048, llama=BELOW, decode_bar=1, prompt_bar=1, upload_bar=0.85),
+                   micro_batch=2048, llama=BELOW, decode_bar=1, prompt_bar=1),
     "skewed": Row("experts in RAM, skewed routing", MOE_LARGE, PROMPT, 64, GPU_BUDGET, skewed=True,
                   micro_batch=2048, llama=BELOW, decode_bar=1.15, prompt_bar=1),
+    "uploads": Row("experts in RAM, usual micro-batch", MOE_LARGE, PROMPT, 64, GPU_BUDGET,
+                   skewed=True, llama=BELOW, prompt_bar=1, upload_bar=0.85),
+    "dense-512": Row("dense, beyond RAM", DENSE_SMALL, 512, 2, GPU_BUDGET_SMALL, limit=0.5,
+                     llama=("fit",), prompt_bar=1),
     "dense": Row("dense, on GPU, RAM and drive", DENSE, 50, 8, GPU_BUDGET, ram=RAM_BUDGET,
                  drive_bar=0.9),
 }

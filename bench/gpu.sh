@@ -14,8 +14,8 @@
 # from nothing.
 #
 # GPU (cuda, vulkan or none), and of bench/gpu.py: ROUNDS (3), PAIRS (12), GPU_BUDGET (8G),
-# GPU_BUDGET_SMALL (2G), RAM_BUDGET (24G), PROMPT_TOKENS (2048), and MOE, MOE_LARGE, DENSE: presets
-# of hypura_make_model; PLACEMENTS: of llama.cpp, those that are tried (all).
+# GPU_BUDGET_SMALL (2G), RAM_BUDGET (24G), PROMPT_TOKENS (2048); MOE, MOE_LARGE, DENSE and
+# DENSE_SMALL: presets of hypura_make_model; PLACEMENTS: of llama.cpp, those that are tried (all).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 stage=${1:-all}

@@ -61,8 +61,10 @@ void set_vocabulary(gguf_context* header, const Vocabulary& vocabulary) {
 
 void set_metadata(gguf_context* header, const ModelShape& shape, const WeightOptions& weights) {
   gguf_set_val_str(header, "general.architecture", shape.arch.c_str());
-  gguf_set_val_str(header, "general.name",
-                   fmt::format("random {} {}", shape.arch, weights.quant).c_str());
+  // What is learnt of one model's routing is kept by its name.
+  std::string name = fmt::format("random {} {}", shape.arch, weights.quant);
+  if (weights.zipf > 0) name += fmt::format(", skewed {}", weights.zipf);
+  gguf_set_val_str(header, "general.name", name.c_str());
   gguf_set_val_u32(header, "general.quantization_version", GGML_QNT_VERSION);
   set_shape(header, shape, weights.layers_of(shape));
   set_vocabulary(header, make_vocabulary(shape.vocab));

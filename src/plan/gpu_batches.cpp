@@ -9,37 +9,41 @@
 namespace hypura {
 namespace {
 
-constexpr double kFaster = 0.75;
-constexpr uint64_t kRoom = 4;  // one part of so many
-// What experts and rings are read with.
+// Of the GPU, for batches.
+constexpr uint64_t kRoomParts = 2;
+// Prompts are longer than answers: by so much where documents and conversations are read.
+constexpr double kPromptPerAnswer = 16;
+// How experts and rings are read.
 constexpr ReadShape kReads{.read_bytes = kMiB, .depth = 32, .sequential = true};
 
-bool is_on_gpu(const GpuShare& share, uint32_t id) {
-  return !share.on_gpu.empty() && share.on_gpu[id];
-}
+// What is below a GPU, in bytes.
+struct Below {
+  double all = 0;
+  double token = 0;  // that one token computes with
+  double batch_seconds = 0;  // of the CPU's products with a micro-batch; 0: not known
+};
 
-// Bytes of weights times tokens over the rates of the CPU's kernels; 0 if one is not known.
-double cpu_seconds(const ModelIndex& index, const GpuShare& share, const BatchInput& input,
-                   const MachineProfile& machine) {
+Below below(const ModelIndex& index, const GpuShare& share, const BatchInput& input,
+            const MachineProfile& machine) {
   const double used = static_cast<double>(index.info().expert_used_count);
-  double seconds = 0;
+  Below sum;
+  bool known = true;
   for (uint32_t i = 0; i < index.tensors().size(); ++i) {
     const TensorInfo& tensor = index.tensor(TensorId{i});
-    if (tensor.layer < 0 || is_on_gpu(share, i)) continue;
-    const double rate = kernel_rates(machine.compute, type_name(tensor.type), input.threads,
-                                     machine.memory.read_gbps)
-                            .batch;
-    if (rate <= 0) return 0;
+    if (tensor.layer < 0 || share.on_gpu[i]) continue;
     const double bytes = tensor.expert_count > 0
                              ? used * static_cast<double>(tensor.expert_bytes())
                              : static_cast<double>(tensor.bytes);
-    seconds += 1e-9 * bytes * input.micro_batch / rate;
+    const double rate = kernel_rates(machine.compute, type_name(tensor.type), input.threads,
+                                     machine.memory.read_gbps)
+                            .batch;
+    known = known && rate > 0;
+    if (rate > 0) sum.batch_seconds += 1e-9 * bytes * input.micro_batch / rate;
+    sum.all += static_cast<double>(tensor.bytes);
+    sum.token += bytes;
   }
-  return seconds;
-}
-
-double below_bytes(const ModelIndex& index, const GpuShare& share) {
-  return static_cast<double>(index.info().weight_bytes - share.weight_bytes);
+  if (!known) sum.batch_seconds = 0;
+  return sum;
 }
 
 }  // namespace
@@ -48,26 +52,31 @@ GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const Bat
                             const MachineProfile& machine) {
   if (staying.on_gpu.empty() || staying.experts.has_value()) return staying;
   if (input.micro_batch < kGpuBatchTokens) return staying;
-  const double ram_bytes = static_cast<double>(input.ram_bytes);
-  if (below_bytes(index, staying) <= ram_bytes) return staying;
+  if (index.info().weight_bytes - staying.weight_bytes <= input.ram_bytes) return staying;
   GpuShareInput asked = input.share;
   asked.experts_used = 0;
   GpuShare taking = choose_gpu_share(index, asked);
   if (!taking.batches.has_value()) return staying;
   if (input.asked) return taking;
-  if (taking.batches->bytes() > asked.bytes / kRoom) return staying;
+  if (taking.batches->bytes() > asked.bytes / kRoomParts) return staying;
 
   const double upload_gbps = machine.gpus.empty() ? 0 : machine.gpus.front().upload_gbps;
   const double read_gbps = drive_gbps(machine.drive, kReads);
-  const double computing = cpu_seconds(index, staying, input, machine);
-  if (upload_gbps <= 0 || read_gbps <= 0 || computing <= 0) return taking;
-  const auto reading = [&](const GpuShare& share) {
-    return 1e-9 * (below_bytes(index, share) - ram_bytes) / read_gbps;
+  const Below without = below(index, staying, input, machine);
+  const Below with = below(index, taking, input, machine);
+  if (upload_gbps <= 0 || read_gbps <= 0 || without.batch_seconds <= 0) return taking;
+  const auto read_seconds = [&](const Below& part, double bytes) {
+    const double missed = std::max(0.0, 1 - static_cast<double>(input.ram_bytes) / part.all);
+    return 1e-9 * missed * bytes / read_gbps;
   };
-  const double passing = 1e-9 * below_bytes(index, taking) / upload_gbps;
-  const double with = std::max(reading(taking), passing);
-  const double without = std::max(reading(staying), computing);
-  return with <= kFaster * without ? std::move(taking) : std::move(staying);
+  const double answer = input.micro_batch / kPromptPerAnswer;
+  const double seconds_without =
+      std::max(read_seconds(without, without.all), without.batch_seconds) +
+      answer * read_seconds(without, without.token);
+  const double seconds_with =
+      std::max(read_seconds(with, with.all), 1e-9 * with.all / upload_gbps) +
+      answer * read_seconds(with, with.token);
+  return seconds_with < seconds_without ? std::move(taking) : std::move(staying);
 }
 
 }  // namespace hypura

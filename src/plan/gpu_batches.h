@@ -14,18 +14,19 @@ inline constexpr uint32_t kGpuBatchTokens = 32;
 
 // What computing batches below a GPU is decided by.
 struct BatchInput {
-  GpuShareInput share;         // with batch_compute_bytes
-  uint64_t ram_bytes = 0;      // for weights
-  bool asked = false;          // whether it pays or not
-  uint32_t micro_batch = 0;    // tokens
-  int threads = 0;             // of the CPU, for batches
+  GpuShareInput share;       // with batch_compute_bytes
+  uint64_t ram_bytes = 0;    // for weights
+  bool asked = false;        // whether it pays or not
+  uint32_t micro_batch = 0;  // tokens
+  int threads = 0;           // of the CPU, for batches
 };
 
-// `staying`, where the CPU computes all that lies below the GPU, or what is left of it with room for
-// batches. That is where not all that stays below fits in RAM, the room is at most a quarter of the
-// GPU's, and a micro-batch is faster by a quarter: the CPU's products, or what is read meanwhile,
-// against what is read then, or passes to the GPU. So much is worth that a token reads what the
-// room would have held. A machine that is not known takes batches. Pure.
+// `staying`, where the CPU computes all that lies below the GPU, or what is left of it with room
+// for batches: where not all that stays below fits in RAM, the room is at most half of the GPU's,
+// and a micro-batch with an answer of a sixteenth as many tokens is faster. The batch takes the
+// CPU's products, or what is read meanwhile; on the GPU what is read, or passes the bus; a token
+// reads what is missed, and the room holds no weights. A machine that is not known takes batches.
+// Pure.
 GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const BatchInput& input,
                             const MachineProfile& machine);
 
