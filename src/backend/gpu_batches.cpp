@@ -84,6 +84,12 @@ int GpuBatches::run_end(int i) {
   return next_ < runs_.size() && runs_[next_].first == i ? runs_[next_].second : i;
 }
 
+GpuWalkStats GpuBatches::stats() const {
+  GpuWalkStats stats = walk_->stats();
+  stats.refused = refused_;
+  return stats;
+}
+
 Result<bool> GpuBatches::compute(const ggml_cgraph* graph, int begin, int end) {
   if (!mirror_.build(graph, begin, end)) {
     refused_ = true;

@@ -34,7 +34,7 @@ class GpuBatches {
   Result<bool> compute(const ggml_cgraph* graph, int begin, int end);
 
   void set_recorder(RoutingRecorder* recorder) { walk_->set_recorder(recorder); }
-  const GpuWalkStats& stats() const { return walk_->stats(); }
+  GpuWalkStats stats() const;
 
  private:
   GpuBatches(const ModelIndex& index, Residency& residency, ggml_backend_dev_t gpu);

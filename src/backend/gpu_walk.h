@@ -36,6 +36,7 @@ struct GpuWalkStats {
   uint64_t token_hits = 0;
   uint64_t token_misses = 0;
   uint64_t copied_bytes = 0;
+  bool refused = false;  // the GPU lacked memory for a batch: the CPU computes them
 };
 
 // Computes graphs with the GPU's backend in runs of nodes, and stops in front of experts that are

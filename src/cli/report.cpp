@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
@@ -28,7 +29,8 @@ GpuWalkStats gpu_walk(const EngineStats& before, const EngineStats& after) {
   const GpuWalkStats to = after.gpu.value_or(GpuWalkStats{});
   return {.hits = to.hits - from.hits,
           .misses = to.misses - from.misses,
-          .copied_bytes = to.copied_bytes - from.copied_bytes};
+          .copied_bytes = to.copied_bytes - from.copied_bytes,
+          .refused = to.refused};
 }
 
 // Walking the graph: neither in kernels nor waiting for the drive.
@@ -186,7 +188,7 @@ Json gpu_json(const Engine& engine, const GpuWalkStats& walk) {
       {"expert_misses", walk.misses},
       {"copied_bytes", walk.copied_bytes},
       {"unified", gpu.unified},
-      {"shrunk", gpu.shrunk},
+      {"shrunk", gpu.shrunk || walk.refused},
   };
 }
 
@@ -303,6 +305,7 @@ std::string summary_text(const Engine& engine, const RunReport& report) {
   } else if (derived.gpu.copied_bytes > 0) {
     text += fmt::format("; copied {} to the GPU", format_bytes(derived.gpu.copied_bytes));
   }
+  if (derived.gpu.refused) text += "; prompts computed by the CPU, as the GPU's memory is in use";
   if (engine.draft_options().kind != DraftOptions::Kind::none) {
     text += fmt::format("; draft {:.0f} % of {} accepted",
                         percent(answer.draft.accepted, answer.draft.drafted), answer.draft.drafted);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -14,6 +13,7 @@
 #include "cli/report.h"
 #include "engine/llama_log.h"
 #include "golden/golden.h"
+#include "golden/gpu_budget.h"
 #include "golden/host_gpu.h"
 #include "golden/restless_sizer.h"
 #include "io/sim_device.h"
@@ -51,12 +51,6 @@ constexpr Shape kDeepShapes[] = {
     {"OddExperts", "--arch qwen3moe --layers 8 --embd 256 --heads 4 --kv-heads 2 --experts 32 "
                    "--used 2 --expert-ff 768"},
 };
-
-// The budget of the GPU with which `share` of the weights fit there, beside what contexts take.
-uint64_t gpu_bytes(const PlanSummary& all, double share) {
-  return all.gpu.kv_bytes + all.gpu.compute_bytes +
-         static_cast<uint64_t>(share * static_cast<double>(all.gpu.weight_bytes));
-}
 
 // The whole model in RAM, without a GPU. What went wrong; empty if nothing.
 std::string run_in_ram(const Script& script, Trace* reference) {
@@ -128,13 +122,7 @@ std::string compare_batches(Script script, uint64_t lacks) {
   const RamBudget least{.kind = RamBudget::Kind::minimum};
   const RamBudget half{.kind = RamBudget::Kind::bytes,
                        .bytes = all.fixed_bytes + all.weight_bytes / 2};
-  uint64_t room = all.gpu.compute_bytes;
-  {
-    const Result<ModelIndex> index = ModelIndex::open(script.model);
-    uint64_t largest = 0;
-    for (const TensorInfo& tensor : index->tensors()) largest = std::max(largest, tensor.bytes);
-    room += 2 * (largest + 4096);
-  }
+  const uint64_t room = batch_bytes(all, *ModelIndex::open(script.model));
   for (const double share : {0.6, 0.3}) {
     for (const RamBudget& budget : {least, half}) {
       RestlessSizer sizer(1);
@@ -155,6 +143,7 @@ std::string compare_batches(Script script, uint64_t lacks) {
       if (std::string text = difference(reference, *trace); !text.empty()) return at + text;
       const uint64_t copied = (*engine)->stats().gpu->copied_bytes;
       if ((copied > 0) != (lacks == 0)) return fmt::format("{}{} bytes copied", at, copied);
+      if ((*engine)->stats().gpu->refused != (lacks > 0)) return at + "what was refused is not told";
     }
   }
   return std::string();
