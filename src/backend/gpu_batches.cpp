@@ -1,8 +1,9 @@
 #include "backend/gpu_batches.h"
 
-#include <algorithm>
 #include <optional>
+#include <utility>
 
+#include "backend/streamed_model.h"
 #include "backend/weight.h"
 
 namespace hypura {
@@ -12,6 +13,8 @@ namespace {
 constexpr int64_t kTokensLeast = 32;
 // Norms, biases and the like go to the GPU with what a run reads.
 constexpr uint64_t kVectorBytesMax = uint64_t{4} << 20;
+// What GPUs want behind a matrix, at most.
+constexpr uint64_t kPadding = 4096;
 
 bool is_product(const ggml_tensor* node) {
   return node->op == GGML_OP_MUL_MAT || node->op == GGML_OP_MUL_MAT_ID;
@@ -36,26 +39,30 @@ bool is_of_graph(const ggml_tensor* tensor) {
 
 }  // namespace
 
-Result<std::unique_ptr<GpuBatches>> GpuBatches::create(const ModelIndex& index,
+Result<std::unique_ptr<GpuBatches>> GpuBatches::create(const StreamedModel& model,
                                                        Residency& residency,
                                                        const GpuExpertsOptions& options) {
-  std::unique_ptr<GpuBatches> batches(new GpuBatches(index, residency, options.gpu));
-  if (batches->backend_ == nullptr) {
+  ggml_backend_ptr backend(ggml_backend_dev_init(options.gpu, nullptr));
+  if (backend == nullptr) {
     return Status(StatusCode::failed, "the GPU cannot allocate what computing takes")
         .suggest("a smaller --gpu-budget");
   }
-  Result<std::unique_ptr<GpuWalk>> walk = GpuWalk::create(index, residency, options);
+  Result<std::unique_ptr<GpuWalk>> walk = GpuWalk::create(model.index(), residency, options);
   if (!walk.ok()) return walk.status();
-  batches->walk_ = *std::move(walk);
-  return batches;
+  return std::unique_ptr<GpuBatches>(
+      new GpuBatches(model, residency, options, std::move(backend), *std::move(walk)));
 }
 
-GpuBatches::GpuBatches(const ModelIndex& index, Residency& residency, ggml_backend_dev_t gpu)
-    : index_(index),
+GpuBatches::GpuBatches(const StreamedModel& model, Residency& residency,
+                       const GpuExpertsOptions& options, ggml_backend_ptr backend,
+                       std::unique_ptr<GpuWalk> walk)
+    : model_(model),
       residency_(residency),
-      gpu_(gpu),
-      backend_(ggml_backend_dev_init(gpu, nullptr)),
-      mirror_(gpu) {}
+      gpu_(options.gpu),
+      place_bytes_(options.place_bytes),
+      backend_(std::move(backend)),
+      walk_(std::move(walk)),
+      mirror_(backend_.get()) {}
 
 void GpuBatches::begin(const ggml_cgraph* graph) {
   runs_.clear();
@@ -96,15 +103,12 @@ Result<bool> GpuBatches::compute(const ggml_cgraph* graph, int begin, int end) {
     runs_.clear();
     return false;
   }
-  mirror_.send(backend_.get());
+  mirror_.send();
   const ggml_status status =
       walk_->run(backend_.get(), mirror_.graph(), backend_->iface.graph_compute);
   if (status == GGML_STATUS_ABORTED) return Status(StatusCode::interrupted, "interrupted");
-  if (status != GGML_STATUS_SUCCESS) {
-    ggml_backend_synchronize(backend_.get());
-    return walk_->error();
-  }
-  mirror_.fetch(backend_.get());
+  if (status != GGML_STATUS_SUCCESS) return walk_->error();
+  mirror_.fetch();
   walk_->settle();
   return true;
 }
@@ -126,11 +130,17 @@ bool GpuBatches::takes(const ggml_tensor* node) const {
 
 bool GpuBatches::takes_weight(const ggml_tensor* node, int position) const {
   const ggml_tensor* source = node->src[position];
-  const TensorId id = weight_of(source)->id;
+  const Weight& weight = *weight_of(source);
+  if (weight.model != &model_) return false;
+  const TensorId id = weight.id;
+  const TensorInfo& tensor = model_.index().tensor(id);
   if (!is_product(node) || position != 0) {
-    return residency_.pinned(id) != nullptr && index_.tensor(id).bytes <= kVectorBytesMax;
+    return residency_.pinned(id) != nullptr && tensor.bytes <= kVectorBytesMax;
   }
   if (source->view_src != nullptr || tokens_of(node) < kTokensLeast) return false;
+  if (tensor.bytes + kPadding > place_bytes_) return false;
+  // Routed matrices that the index does not know as experts.
+  if (node->op == GGML_OP_MUL_MAT_ID && tensor.expert_count == 0) return false;
   const Home home = residency_.home(id);
   if (residency_.pinned(id) != nullptr) return true;
   return node->op == GGML_OP_MUL_MAT ? home == Home::stream : home == Home::experts;

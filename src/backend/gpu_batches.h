@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -20,8 +21,9 @@ namespace hypura {
 // Used under one lock; see StreamedModel::compute.
 class GpuBatches {
  public:
-  // Errors: failed, without the GPU's memory. Index and residency outlive it.
-  static Result<std::unique_ptr<GpuBatches>> create(const ModelIndex& index, Residency& residency,
+  // Errors: failed, without the GPU's memory. Model and residency outlive it.
+  static Result<std::unique_ptr<GpuBatches>> create(const StreamedModel& model,
+                                                    Residency& residency,
                                                     const GpuExpertsOptions& options);
 
   // Finds what of `graph` the GPU computes.
@@ -34,16 +36,19 @@ class GpuBatches {
   Result<bool> compute(const ggml_cgraph* graph, int begin, int end);
 
   void set_recorder(RoutingRecorder* recorder) { walk_->set_recorder(recorder); }
+  void set_stop(const StopSignals& stop) { walk_->set_stop(stop); }
   GpuWalkStats stats() const;
 
  private:
-  GpuBatches(const ModelIndex& index, Residency& residency, ggml_backend_dev_t gpu);
+  GpuBatches(const StreamedModel& model, Residency& residency, const GpuExpertsOptions& options,
+             ggml_backend_ptr backend, std::unique_ptr<GpuWalk> walk);
   bool takes(const ggml_tensor* node) const;
   bool takes_weight(const ggml_tensor* node, int position) const;
 
-  const ModelIndex& index_;
+  const StreamedModel& model_;
   Residency& residency_;
   ggml_backend_dev_t gpu_;
+  uint64_t place_bytes_;
   ggml_backend_ptr backend_;
   std::unique_ptr<GpuWalk> walk_;
   GraphMirror mirror_;

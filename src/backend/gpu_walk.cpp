@@ -19,6 +19,12 @@ constexpr int64_t kUsesOfAll = 8;
 constexpr double kNearlyAll = 0.95;
 constexpr double kUnknown = -1;
 
+std::vector<std::span<std::byte>> memory_to_lock(const Residency& residency,
+                                                 const GpuExpertsOptions& options) {
+  if (options.unified) return {};
+  return options.lock_ram ? residency.memory() : residency.fixed_memory();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<GpuWalk>> GpuWalk::create(const ModelIndex& index, Residency& residency,
@@ -51,8 +57,7 @@ GpuWalk::GpuWalk(const ModelIndex& index, Residency& residency, const GpuExperts
     : index_(index),
       residency_(residency),
       host_(index, residency),
-      lock_(options.gpu,
-            options.lock_ram ? residency.memory() : std::vector<std::span<std::byte>>()),
+      lock_(options.gpu, memory_to_lock(residency, options)),
       queue_(options.gpu, kStagingEvents + 2 * options.places),
       runner_([] {}),
       used_(index.tensors().size(), kUnknown) {}
@@ -91,6 +96,7 @@ Status GpuWalk::visit(int i) {
   ggml_tensor* node = graph_->nodes[i];
   if (ggml_op_is_empty(node->op) || ggml_is_empty(node)) return Status();
   if ((node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) return Status();
+  if (Status status = stop_.check(); !status.ok()) return status;
   for (int position = 0; position < GGML_MAX_SRC; ++position) {
     const ggml_tensor* source = node->src[position];
     if (source == nullptr) continue;

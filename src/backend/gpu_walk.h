@@ -12,6 +12,7 @@
 #include "backend/node_runner.h"
 #include "backend/page_lock.h"
 #include "backend/routing_tap.h"
+#include "backend/stop_signals.h"
 #include "backend/unified_memory.h"
 #include "backend/weight.h"
 #include "base/status.h"
@@ -23,7 +24,7 @@ namespace hypura {
 struct GpuExpertsOptions {
   ggml_backend_dev_t gpu = nullptr;
   bool unified = false;  // it computes in RAM, and needs no cache
-  bool lock_ram = false;  // RAM is fixed, so that it may read there by itself
+  bool lock_ram = false;  // all of RAM is fixed, so that it may read there by itself
   std::vector<uint32_t> cache_slots;  // by tensor; 0 where none are cached
   uint64_t place_bytes = 0;           // of one place for a whole tensor
   uint32_t places = 0;
@@ -60,6 +61,7 @@ class GpuWalk {
 
   // Who is told of every routing; nullptr for nobody.
   void set_recorder(RoutingRecorder* recorder) { tap_.set(recorder); }
+  void set_stop(const StopSignals& stop) { stop_ = stop; }
 
   // Why the last run() failed, if it was not the GPU's backend that did.
   const Status& error() const { return error_; }
@@ -112,6 +114,7 @@ class GpuWalk {
   void choose_kept();
   Result<const ggml_tensor*> take_place(TensorId id, const ggml_tensor& weight);
   Result<const ggml_tensor*> stage(TensorId id, const ggml_tensor& weight);
+  void clear_behind(TensorId id, const ggml_tensor& place);
   Result<const ggml_tensor*> stage_dense(TensorId id, const ggml_tensor& weight);
   void use_place(int i, int position, const ggml_tensor& place);
 
@@ -126,6 +129,7 @@ class GpuWalk {
   ggml_backend_buffer_ptr id_buffer_;
   NodeRunner runner_;
   RoutingTap tap_;
+  StopSignals stop_;
   ggml_backend_t backend_ = nullptr;
   ggml_cgraph* graph_ = nullptr;
   bool staged_before_ = false;  // in this graph

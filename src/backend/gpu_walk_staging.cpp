@@ -3,10 +3,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
 namespace hypura {
+namespace {
+
+// As much as llama.cpp copies behind an expert, for the same reason.
+constexpr size_t kReadBehind = 512;
+// Of a row, by CUDA's products of many tokens: 256 values, or 512 of four bits.
+constexpr int64_t kReadAtOnce = 512;
+
+}  // namespace
 
 void GpuWalk::begin_staging() {
   // Slots may still be filled, or in use, by the graph before.
@@ -83,6 +93,7 @@ Result<const ggml_tensor*> GpuWalk::stage(TensorId id, const ggml_tensor& weight
     ggml_tensor to = cache_->slot(id, kept.slot);
     ggml_backend_tensor_copy_async(copies, copies, &from, &to);
   }
+  clear_behind(id, *place);
   staging_->finish(backend_);
   // Beside the copies of what follows.
   for (const Kept& one : cached) {
@@ -93,6 +104,21 @@ Result<const ggml_tensor*> GpuWalk::stage(TensorId id, const ggml_tensor& weight
   stats_.hits += cached.size();
   ++staged_;
   return place;
+}
+
+// Kernels read a little past the end of an expert, where what they read counts as nothing, unless
+// it is no number. Where its successor was not copied lies what the place had before.
+void GpuWalk::clear_behind(TensorId id, const ggml_tensor& place) {
+  static constexpr std::array<std::byte, kReadBehind> kZeros{};
+  if (place.ne[0] % kReadAtOnce == 0) return;
+  const TensorInfo& tensor = index_.tensor(id);
+  for (size_t k = 0; k < experts_.size(); ++k) {
+    const uint32_t next = experts_[k] + 1;
+    if (next == tensor.expert_count || (k + 1 < experts_.size() && experts_[k + 1] == next)) continue;
+    ggml_tensor behind = bytes_of(place, next * tensor.expert_bytes(),
+                                  std::min<uint64_t>(kReadBehind, tensor.expert_bytes()));
+    ggml_backend_tensor_set_async(queue_.copies(backend_), &behind, kZeros.data(), 0, ggml_nbytes(&behind));
+  }
 }
 
 // A dense matrix, from RAM or piece by piece as the ring has it.
@@ -133,6 +159,7 @@ void GpuWalk::use_place(int i, int position, const ggml_tensor& place) {
   const ggml_tensor* source = node->src[position];
   ggml_tensor* shadow = runner_.shadow(source);
   shadow->buffer = place.buffer;
+  shadow->extra = place.extra;
   shadow->data = static_cast<std::byte*>(place.data) +
                  (source->view_src != nullptr ? source->view_offs : 0);
   runner_.patch(node, position, shadow);

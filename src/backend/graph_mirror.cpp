@@ -1,9 +1,11 @@
 #include "backend/graph_mirror.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "backend/weight.h"
+#include "ggml-backend-impl.h"
 
 namespace hypura {
 namespace {
@@ -20,20 +22,22 @@ bool is_matrix_of_ours(const ggml_tensor* node, int position) {
 
 }  // namespace
 
-GraphMirror::GraphMirror(ggml_backend_dev_t gpu)
-    : allocator_(ggml_gallocr_new(ggml_backend_dev_buffer_type(gpu))) {}
+GraphMirror::GraphMirror(ggml_backend_t backend)
+    : backend_(backend),
+      allocator_(ggml_gallocr_new(ggml_backend_get_default_buffer_type(backend))) {}
 
 bool GraphMirror::build(const ggml_cgraph* graph, int begin, int end) {
   copies_.clear();
   uses_.clear();
   inputs_.clear();
   results_.clear();
-  // A node has a few sources, each of which may be an input and a view of it.
+  // A node has a few sources, each of which may be an input and a view of it; and what
+  // graph_to_allocate() adds.
   const size_t nodes = static_cast<size_t>(end - begin);
-  const size_t tensors = nodes * (1 + 2 * GGML_MAX_SRC);
+  const size_t tensors = nodes * (3 + 2 * GGML_MAX_SRC);
   memory_.resize(
       std::max(memory_.size(), tensors * ggml_tensor_overhead() +
-                                   ggml_graph_overhead_custom(tensors, false)));
+                                   2 * ggml_graph_overhead_custom(tensors, false)));
   context_.reset(
       ggml_init({.mem_size = memory_.size(), .mem_buffer = memory_.data(), .no_alloc = true}));
   graph_ = ggml_new_graph_custom(context_.get(), tensors, false);
@@ -41,6 +45,7 @@ bool GraphMirror::build(const ggml_cgraph* graph, int begin, int end) {
   for (int i = begin; i < end; ++i) {
     ggml_tensor* node = graph->nodes[i];
     ggml_tensor* copy = make_copy(node);
+    copies_[node] = copy;  // a cast has itself as a source
     for (int position = 0; position < GGML_MAX_SRC; ++position) {
       ggml_tensor* source = node->src[position];
       if (source == nullptr) continue;
@@ -48,11 +53,46 @@ bool GraphMirror::build(const ggml_cgraph* graph, int begin, int end) {
       copy->src[position] = is_matrix_of_ours(node, position) ? source : copy_of(source);
     }
     if (node->view_src != nullptr) copy->view_src = copy_of(node->view_src);
-    copies_[node] = copy;
   }
   find_results(graph, begin, end);
   for (int i = begin; i < end; ++i) ggml_build_forward_expand(graph_, copies_[graph->nodes[i]]);
-  return ggml_gallocr_alloc_graph(allocator_.get(), graph_);
+  // An allocator goes by sizes when it looks whether a graph is the one before: it has to be told.
+  ggml_cgraph* allocated = graph_to_allocate(tensors);
+  return ggml_gallocr_reserve(allocator_.get(), allocated) &&
+         ggml_gallocr_alloc_graph(allocator_.get(), allocated);
+}
+
+// The nodes, and behind some others that keep memory until then, as llama.cpp's scheduler adds them:
+// fused operators read and write at other times than their nodes say.
+ggml_cgraph* GraphMirror::graph_to_allocate(size_t tensors) {
+  using Kept = std::unordered_map<ggml_tensor*, std::vector<ggml_tensor*>>;
+  Kept kept;
+  ggml_backend_graph_optimize_params params{
+      .add_alloc_dep =
+          [](void* user_data, ggml_tensor* tensor, ggml_tensor* until) {
+            std::vector<ggml_tensor*>& list = (*static_cast<Kept*>(user_data))[until];
+            if (std::find(list.begin(), list.end(), tensor) == list.end()) list.push_back(tensor);
+          },
+      .user_data = &kept};
+  const auto optimize = backend_->iface.graph_optimize;
+  if (optimize != nullptr) optimize(backend_, graph_, &params);
+
+  ggml_cgraph* graph = ggml_new_graph_custom(context_.get(), tensors, false);
+  std::copy(graph_->leafs, graph_->leafs + graph_->n_leafs, graph->leafs);
+  graph->n_leafs = graph_->n_leafs;
+  for (int i = 0; i < graph_->n_nodes; ++i) {
+    graph->nodes[graph->n_nodes++] = graph_->nodes[i];
+    const auto found = kept.find(graph_->nodes[i]);
+    if (found == kept.end()) continue;
+    const std::vector<ggml_tensor*>& list = found->second;
+    for (size_t first = 0; first < list.size(); first += GGML_MAX_SRC) {
+      ggml_tensor* keeper = ggml_view_tensor(context_.get(), list[first]);
+      const size_t count = std::min<size_t>(GGML_MAX_SRC, list.size() - first);
+      std::copy_n(list.begin() + static_cast<std::ptrdiff_t>(first), count, keeper->src);
+      graph->nodes[graph->n_nodes++] = keeper;
+    }
+  }
+  return graph;
 }
 
 // A description alone, without sources and memory.
@@ -75,7 +115,9 @@ ggml_tensor* GraphMirror::copy_of(ggml_tensor* tensor) {
     copy->view_src = copy->src[0] = copy_of(tensor->view_src);
   } else {
     copy->op = GGML_OP_NONE;
+    // Never overwritten: fused operators may read it late.
     ggml_set_input(copy);
+    ggml_set_output(copy);
     inputs_.push_back({.original = tensor, .copy = copy});
   }
   return copies_[tensor] = copy;
@@ -97,19 +139,19 @@ void GraphMirror::find_results(const ggml_cgraph* graph, int begin, int end) {
   }
 }
 
-void GraphMirror::send(ggml_backend_t backend) {
+void GraphMirror::send() {
   for (const Pair& input : inputs_) {
-    ggml_backend_tensor_set_async(backend, input.copy, input.original->data, 0,
+    ggml_backend_tensor_set_async(backend_, input.copy, input.original->data, 0,
                                   ggml_nbytes(input.copy));
   }
 }
 
-void GraphMirror::fetch(ggml_backend_t backend) {
+void GraphMirror::fetch() {
   for (const Pair& result : results_) {
-    ggml_backend_tensor_get_async(backend, result.copy, result.original->data, 0,
+    ggml_backend_tensor_get_async(backend_, result.copy, result.original->data, 0,
                                   ggml_nbytes(result.copy));
   }
-  ggml_backend_synchronize(backend);
+  ggml_backend_synchronize(backend_);
 }
 
 }  // namespace hypura

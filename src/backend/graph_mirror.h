@@ -15,17 +15,18 @@ namespace hypura {
 // Used by one thread.
 class GraphMirror {
  public:
-  explicit GraphMirror(ggml_backend_dev_t gpu);
+  // `backend` is to compute the mirrors, and outlives them.
+  explicit GraphMirror(ggml_backend_t backend);
 
   // Mirrors nodes [begin, end) of `graph`, which outlives the mirror's use. What they read and what
   // they compute lies in RAM. False without the memory of the GPU; room that was had once is kept.
   bool build(const ggml_cgraph* graph, int begin, int end);
   ggml_cgraph* graph() { return graph_; }
 
-  // Tells `backend` to bring what the nodes read of RAM.
-  void send(ggml_backend_t backend);
-  // Brings back what is used outside of the mirror, and waits for all that `backend` was told.
-  void fetch(ggml_backend_t backend);
+  // Tells the backend to bring what the nodes read of RAM.
+  void send();
+  // Brings back what is used outside of the mirror, and waits for all that the backend was told.
+  void fetch();
 
  private:
   struct Pair {
@@ -36,7 +37,9 @@ class GraphMirror {
   ggml_tensor* copy_of(ggml_tensor* tensor);
   ggml_tensor* make_copy(const ggml_tensor* tensor);
   void find_results(const ggml_cgraph* graph, int begin, int end);
+  ggml_cgraph* graph_to_allocate(size_t tensors);
 
+  ggml_backend_t backend_;
   std::vector<std::byte> memory_;  // of the copies' descriptions
   ggml_context_ptr context_;
   ggml_gallocr_ptr allocator_;

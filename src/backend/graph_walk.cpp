@@ -21,8 +21,6 @@ void follow_weight(ggml_tensor* source) {
   source->data = static_cast<std::byte*>(source->view_src->data) + source->view_offs;
 }
 
-Status given_up() { return Status(StatusCode::failed, "nobody waits for the answer any more"); }
-
 std::unique_ptr<ExpertPredictor> make_predictor(const PrefetchOptions& options,
                                                 Residency& residency, NodeRunner& runner) {
   switch (options.predictor) {
@@ -101,7 +99,7 @@ Status GraphWalk::visit(int i) {
   // What the CPU backend skips needs no weights.
   if (ggml_op_is_empty(node->op) || ggml_is_empty(node)) return Status();
   if ((node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) return Status();
-  if (gives_up()) return given_up();
+  if (Status status = stop_.check(); !status.ok()) return status;
   if (tap_.wants(node)) {
     if (Status status = record_routing(i); !status.ok()) return status;
   }
@@ -156,7 +154,7 @@ Status GraphWalk::visit(int i) {
 Status GraphWalk::compute_batch(int i, int end) {
   if (Status status = runner_.flush(i); !status.ok()) return status;
   experts_.release_all();
-  if (gives_up()) return given_up();
+  if (Status status = stop_.check(); !status.ok()) return status;
   model_->publish_stats_in_time();
   if (sizer_ != nullptr && sizer_->due()) {
     if (Status status = resize_caches(i); !status.ok()) return status;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "backend/node_runner.h"
 #include "backend/routing_tap.h"
 #include "backend/row_step.h"
+#include "backend/stop_signals.h"
 #include "base/status.h"
 #include "ggml-backend.h"
 #include "residency/residency.h"
@@ -53,8 +53,7 @@ class GraphWalk {
   // Who says how much memory expert slots have; nullptr: always all.
   void set_cache_sizer(CacheSizer* sizer) { sizer_ = sizer; }
 
-  // True ends a run as a failure; nullptr: never.
-  void set_gives_up(const std::atomic<bool>* gives_up) { gives_up_ = gives_up; }
+  void set_stop(const StopSignals& stop) { stop_ = stop; }
 
   // Why the last run() failed, if it was not the CPU backend that did.
   const Status& error() const { return error_; }
@@ -64,9 +63,6 @@ class GraphWalk {
  private:
   Status visit(int i);
   Status compute_batch(int i, int end);
-  bool gives_up() const {
-    return gives_up_ != nullptr && gives_up_->load(std::memory_order_relaxed);
-  }
   Status record_routing(int i);
   Status visit_matmul(int i, TensorId tensor);
   Status visit_single_piece(int i, TensorId tensor);
@@ -84,7 +80,7 @@ class GraphWalk {
   GpuBatches* batches_ = nullptr;
   uint64_t batches_ns_ = 0;  // computing, without what was waited for
   CacheSizer* sizer_ = nullptr;
-  const std::atomic<bool>* gives_up_ = nullptr;
+  StopSignals stop_;
   std::vector<DenseRing::PieceLease> pieces_;  // in use by the pending run
   uint64_t unwatched_work_ = 0;  // since the drive was looked after
   ggml_cgraph* graph_ = nullptr;

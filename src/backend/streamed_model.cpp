@@ -167,7 +167,7 @@ void StreamedModel::attach(std::unique_ptr<Residency> residency,
     if (pinned != nullptr) tensors_[i]->data = pinned;
   }
   walk_ = std::make_unique<GraphWalk>(*this, *residency_, prefetch);
-  walk_->set_gives_up(options_.gives_up);
+  walk_->set_stop(options_.stop);
 }
 
 Status StreamedModel::attach_gpu(const GpuExpertsOptions& options) {
@@ -175,14 +175,16 @@ Status StreamedModel::attach_gpu(const GpuExpertsOptions& options) {
   Result<std::unique_ptr<GpuWalk>> walk = GpuWalk::create(index_, *residency_, options);
   if (!walk.ok()) return walk.status();
   gpu_walk_ = *std::move(walk);
+  gpu_walk_->set_stop(options_.stop);
   return Status();
 }
 
 Status StreamedModel::attach_batches(const GpuExpertsOptions& options) {
   HYPURA_CHECK(residency_ != nullptr);
-  Result<std::unique_ptr<GpuBatches>> batches = GpuBatches::create(index_, *residency_, options);
+  Result<std::unique_ptr<GpuBatches>> batches = GpuBatches::create(*this, *residency_, options);
   if (!batches.ok()) return batches.status();
   gpu_batches_ = *std::move(batches);
+  gpu_batches_->set_stop(options_.stop);
   walk_->set_batches(gpu_batches_.get());
   return Status();
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -15,6 +14,7 @@
 #include "backend/gpu_walk.h"
 #include "backend/graph_walk.h"
 #include "backend/repack.h"
+#include "backend/stop_signals.h"
 #include "backend/weight.h"
 #include "ggml-backend.h"
 #include "model/layout.h"
@@ -38,8 +38,7 @@ struct StreamedModelOptions {
   std::function<Status(uint64_t buffer_bytes)> prepare;
   // Hears why a graph failed, once; may be unset where take_error() is asked.
   std::function<void(const Status& error)> report;
-  // True ends the graph that is computed, as a failure. Outlives the model; may be null.
-  const std::atomic<bool>* gives_up = nullptr;
+  StopSignals stop;  // of the graph that is computed
 };
 
 // What computing came to.

@@ -254,6 +254,15 @@ bool Engine::fits_page_cache() const {
   return plan_.ram_weight_bytes() + decoding_bytes + plan_.process_base_bytes <= available_bytes_;
 }
 
+// What of weights the system's page cache may hold in place of a budget; see fits_page_cache().
+uint64_t Engine::page_cache_bytes(const ContextSize& size) const {
+  if (options_.mode != Mode::automatic || options_.ram_budget.is_explicit()) return 0;
+  const uint64_t base_bytes =
+      kProcessBaseBytes + kProcessBasePerMetadata * index_->info().metadata_bytes;
+  return saturating_subtract(available_bytes_, size.total_bytes() - size.compute_bytes +
+                                                   plan_.draft_bytes + base_bytes);
+}
+
 // What computing and sampling take beside the weights. The sampler exists meanwhile, so that the
 // process base has it.
 Status Engine::measure() {

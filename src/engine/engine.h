@@ -224,6 +224,7 @@ class Engine {
   Status share_with_gpu(uint64_t budget_bytes, bool asked);
   Status share_with_unified_gpu(const GpuDevice& gpu);
   void take_share(const GpuShare& share);
+  uint64_t page_cache_bytes(const ContextSize& size) const;
   bool gpu_may_take_experts() const;
   bool has_one_gpu() const { return options_.params.devices.size() == 2; }  // and the list's end
   CopyRates measure_copies(int ggml_type) const;

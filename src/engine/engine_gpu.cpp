@@ -82,7 +82,8 @@ Status Engine::share_with_gpu(uint64_t budget_bytes, bool asked) {
     input.batch_compute_bytes = size->gpu_compute_bytes;
     share = better_for_batches(*index_, std::move(share),
                                {.share = input,
-                                .ram_bytes = streams(options_.mode) ? 0 : ram_bytes,
+                                .ram_bytes = std::max(ram_bytes, page_cache_bytes(*size)),
+                                .streams = streams(options_.mode),
                                 .asked = options_.gpu_takes_batches.has_value(),
                                 .micro_batch = context_params_.n_ubatch,
                                 .threads = context_params_.n_threads_batch},

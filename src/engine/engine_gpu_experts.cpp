@@ -111,6 +111,12 @@ Status Engine::attach_gpu() {
                                               .cache_slots = no_slots,
                                               .place_bytes = batches->place_bytes,
                                               .places = batches->places});
+    // The CPU computes them, too.
+    if (!status.ok()) {
+      plan_.gpu.batches.reset();
+      plan_.gpu.shrunk = true;
+      return Status();
+    }
   }
   if (!status.ok()) gpu_refused_ = true;
   return status;

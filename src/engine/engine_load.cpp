@@ -71,6 +71,7 @@ Status Engine::load_streamed() {
       .threads = std::max(context_params_.n_threads, context_params_.n_threads_batch),
       .work_bytes = cpu_work_bytes,
       .repack = options_.fast_prompt,
+      .stop = {.interrupted = options_.stop},
   };
   if (served_) serve(model_options);
   Result<std::unique_ptr<StreamedModel>> model =

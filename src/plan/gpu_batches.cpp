@@ -52,7 +52,8 @@ GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const Bat
                             const MachineProfile& machine) {
   if (staying.on_gpu.empty() || staying.experts.has_value()) return staying;
   if (input.micro_batch < kGpuBatchTokens) return staying;
-  if (index.info().weight_bytes - staying.weight_bytes <= input.ram_bytes) return staying;
+  const bool fits = index.info().weight_bytes - staying.weight_bytes <= input.ram_bytes;
+  if (fits && !input.streams) return staying;
   GpuShareInput asked = input.share;
   asked.experts_used = 0;
   GpuShare taking = choose_gpu_share(index, asked);

@@ -16,13 +16,14 @@ inline constexpr uint32_t kGpuBatchTokens = 32;
 struct BatchInput {
   GpuShareInput share;       // with batch_compute_bytes
   uint64_t ram_bytes = 0;    // for weights
+  bool streams = false;      // also what would fit there
   bool asked = false;        // whether it pays or not
   uint32_t micro_batch = 0;  // tokens
   int threads = 0;           // of the CPU, for batches
 };
 
 // `staying`, where the CPU computes all that lies below the GPU, or what is left of it with room
-// for batches: where not all that stays below fits in RAM, the room is at most half of the GPU's,
+// for batches: where something streams, the room is at most half of the GPU's,
 // and a micro-batch with an answer of a sixteenth as many tokens is faster. The batch takes the
 // CPU's products, or what is read meanwhile; on the GPU what is read, or passes the bus; a token
 // reads what is missed, and the room holds no weights. A machine that is not known takes batches.

@@ -117,7 +117,8 @@ std::optional<GpuShare::Experts> choose_cache(const ModelIndex& index, uint64_t 
 // Places for any matrix of a layer, and activations.
 std::optional<GpuShare::Batches> choose_batches(const ModelIndex& index, uint64_t compute_bytes) {
   if (compute_bytes == 0) return std::nullopt;
-  GpuShare::Batches batches{.places = kPlaces, .compute_bytes = compute_bytes};
+  // Kernels take about as much for themselves: rows of tokens in another type, tables of a product.
+  GpuShare::Batches batches{.places = kPlaces, .compute_bytes = 2 * compute_bytes};
   for (const TensorInfo& tensor : index.tensors()) {
     if (tensor.layer < 0) continue;
     batches.place_bytes = std::max(batches.place_bytes, tensor.bytes + kTensorSlack);

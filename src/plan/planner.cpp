@@ -73,6 +73,18 @@ uint64_t fixed_bytes(const PlanInput& input, const GpuShare& gpu) {
   return saturating_subtract(input.demand.fixed_bytes, gpu.kv_bytes);
 }
 
+// Of weights that may be pages of the file there.
+uint64_t page_cache_bytes(const PlanInput& input) {
+  const ModelDemand& demand = input.demand;
+  if (input.mode != Mode::automatic) return 0;
+  return saturating_subtract(input.available_bytes, demand.fixed_bytes - demand.compute_bytes +
+                                                        demand.process_base_bytes);
+}
+
+bool page_cache_holds(const PlanInput& input) {
+  return input.available_bytes > 0 && input.index.info().weight_bytes <= page_cache_bytes(input);
+}
+
 GpuShare choose_gpu(const PlanInput& input) {
   GpuShareInput asked{.bytes = input.gpu_bytes, .kv_bytes = input.demand.kv_bytes};
   if (may_copy_experts(input)) {
@@ -90,7 +102,8 @@ GpuShare choose_gpu(const PlanInput& input) {
   asked.batch_compute_bytes = input.demand.compute_bytes;
   return better_for_batches(input.index, std::move(share),
                             {.share = asked,
-                             .ram_bytes = streams(input.mode) ? 0 : ram_bytes,
+                             .ram_bytes = std::max(ram_bytes, page_cache_bytes(input)),
+                             .streams = streams(input.mode),
                              .micro_batch = input.demand.micro_batch,
                              .threads = input.demand.threads_batch},
                             input.machine);
@@ -146,14 +159,6 @@ Status does_not_fit(const PlanInput& input, uint64_t minimum) {
               ? std::string()
               : fmt::format(" + {} draft model", format_bytes(demand.draft_bytes))))
       .suggest(hint);
-}
-
-bool page_cache_holds(const PlanInput& input) {
-  const ModelDemand& demand = input.demand;
-  return input.available_bytes > 0 && input.mode == Mode::automatic &&
-         input.index.info().weight_bytes + demand.fixed_bytes - demand.compute_bytes +
-                 demand.process_base_bytes <=
-             input.available_bytes;
 }
 
 // What is tried beside place()'s rule: less pinned in favour of experts, where both compete, and

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "residency/arena.h"
@@ -72,6 +73,7 @@ class DenseRing final : public LoadSink {
   void expect(uint32_t first, uint32_t count, uint32_t after);
   uint32_t leased() const { return leased_; }
   uint32_t slots() const { return static_cast<uint32_t>(slots_.size()); }
+  std::span<std::byte> memory() const { return memory_.memory(); }
 
   // Ends all streaming and lends the whole memory, for a tensor that is needed in one piece.
   // nullptr when it is smaller than `bytes`. The next acquire takes it back.

@@ -73,12 +73,19 @@ Status Residency::build() {
 }
 
 std::vector<std::span<std::byte>> Residency::memory() const {
-  std::vector<std::span<std::byte>> memory{pinned_memory_.memory()};
+  std::vector<std::span<std::byte>> memory = fixed_memory();
+  memory.push_back(pinned_memory_.memory());
   for (const auto& pool : pools_) memory.push_back(pool->memory());
-  for (const auto& pool : transits_) memory.push_back(pool->memory());
   for (const auto& pool : row_pools_) {
     if (pool != nullptr) memory.push_back(pool->memory());
   }
+  return memory;
+}
+
+std::vector<std::span<std::byte>> Residency::fixed_memory() const {
+  std::vector<std::span<std::byte>> memory;
+  if (ring_ != nullptr) memory.push_back(ring_->memory());
+  for (const auto& pool : transits_) memory.push_back(pool->memory());
   return memory;
 }
 

@@ -106,6 +106,8 @@ class Residency {
 
   // All that weights and caches lie in.
   std::vector<std::span<std::byte>> memory() const;
+  // Of it, what is never given back: the ring, and slots that experts pass through.
+  std::vector<std::span<std::byte>> fixed_memory() const;
 
   Reader& reader() { return reader_; }
   ResidencyStats stats() const;

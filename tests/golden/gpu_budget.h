@@ -18,7 +18,7 @@ inline uint64_t gpu_bytes(const PlanSummary& all, double share) {
 inline uint64_t batch_bytes(const PlanSummary& all, const ModelIndex& index) {
   uint64_t largest = 0;
   for (const TensorInfo& tensor : index.tensors()) largest = std::max(largest, tensor.bytes);
-  return all.gpu.compute_bytes + 2 * (largest + 4096);
+  return 2 * all.gpu.compute_bytes + 2 * (largest + 4096);
 }
 
 }  // namespace hypura::golden
