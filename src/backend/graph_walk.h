@@ -6,7 +6,7 @@
 #include "backend/cache_sizer.h"
 #include "backend/expert_prefetch.h"
 #include "backend/expert_step.h"
-#include "backend/gpu_batches.h"
+#include "backend/gpu/batches.h"
 #include "backend/node_runner.h"
 #include "backend/routing_tap.h"
 #include "backend/row_step.h"

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "backend/cpu_backend.h"
+#include "backend/gpu/batches.h"
+#include "backend/gpu/walk.h"
 #include "backend/graph_demand.h"
-#include "backend/gpu_batches.h"
-#include "backend/gpu_walk.h"
 #include "backend/graph_walk.h"
 #include "backend/repack.h"
 #include "backend/stop_signals.h"

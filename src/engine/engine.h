@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "backend/cpu_backend.h"
-#include "backend/gpu_devices.h"
+#include "backend/gpu/devices.h"
 #include "backend/streamed_model.h"
 #include "base/status.h"
 #include "cache/coactivation.h"

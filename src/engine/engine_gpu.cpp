@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "backend/gpu_devices.h"
-#include "backend/gpu_stand_in.h"
+#include "backend/gpu/devices.h"
+#include "backend/gpu/stand_in.h"
 #include "base/units.h"
 #include "engine/engine.h"
 #include "engine/heat_file.h"

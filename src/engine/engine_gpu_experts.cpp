@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "backend/compute_speed.h"
-#include "backend/gpu_devices.h"
-#include "backend/gpu_probe.h"
+#include "backend/gpu/devices.h"
+#include "backend/gpu/probe.h"
 #include "base/units.h"
 #include "engine/engine.h"
 #include "engine/heat_file.h"

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "backend/compute_probe.h"
-#include "backend/gpu_probe.h"
+#include "backend/gpu/probe.h"
 #include "base/clock.h"
 #include "base/units.h"
 #include "common.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "backend/gpu_devices.h"
+#include "backend/gpu/devices.h"
 #include "model/gguf_reader.h"
 #include "model/printable.h"
 #include "mtmd.h"

@@ -19,7 +19,7 @@ constexpr ReadShape kReads{.read_bytes = kMiB, .depth = 32, .sequential = true};
 // What is below a GPU, in bytes.
 struct Below {
   double all = 0;
-  double token = 0;  // that one token computes with
+  double token = 0;          // that one token computes with
   double batch_seconds = 0;  // of the CPU's products with a micro-batch; 0: not known
 };
 
@@ -31,9 +31,8 @@ Below below(const ModelIndex& index, const GpuShare& share, const BatchInput& in
   for (uint32_t i = 0; i < index.tensors().size(); ++i) {
     const TensorInfo& tensor = index.tensor(TensorId{i});
     if (tensor.layer < 0 || share.on_gpu[i]) continue;
-    const double bytes = tensor.expert_count > 0
-                             ? used * static_cast<double>(tensor.expert_bytes())
-                             : static_cast<double>(tensor.bytes);
+    const double bytes = tensor.expert_count > 0 ? used * static_cast<double>(tensor.expert_bytes())
+                                                 : static_cast<double>(tensor.bytes);
     const double rate = kernel_rates(machine.compute, type_name(tensor.type), input.threads,
                                      machine.memory.read_gbps)
                             .batch;

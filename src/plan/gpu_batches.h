@@ -9,7 +9,7 @@
 namespace hypura {
 
 // A GPU takes batches of so many tokens of what lies below it, as llama.cpp's backends do
-// (backend/gpu_batches.cpp).
+// (backend/gpu/batches.cpp).
 inline constexpr uint32_t kGpuBatchTokens = 32;
 
 // What computing batches below a GPU is decided by.

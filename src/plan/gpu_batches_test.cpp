@@ -67,8 +67,8 @@ TEST_F(GpuBatchesTest, PlacesComeOutOfWhatWeightsWouldHave) {
   EXPECT_GT(staying().weight_bytes, kRoom);
 }
 
-// 512 tokens by 9 matrices of 128 KiB at 20 GB/s are 30 ms. Then 32 tokens of an answer read them, and
-// 3 more where the GPU has places in their stead: 28 ms more at 0.5 GB/s, with the batch's own.
+// 512 tokens by 9 matrices of 128 KiB at 20 GB/s are 30 ms. Then 32 tokens of an answer read them,
+// and 3 more where the GPU has places in their stead: 28 ms more at 0.5 GB/s, with the batch's own.
 TEST_F(GpuBatchesTest, WhereTheCpuIsWaitedForLongerThanAnAnswerReads) {
   EXPECT_TRUE(takes());
   set_drive(0.5);

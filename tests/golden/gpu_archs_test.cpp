@@ -45,8 +45,7 @@ std::string compare(const Script& script, double share) {
   auto engine = Engine::open(options);
   if (!engine.ok()) {
     // The output alone may be more than that.
-    const bool too_little =
-        engine.status().message().find("holds no layer") != std::string::npos;
+    const bool too_little = engine.status().message().find("holds no layer") != std::string::npos;
     return too_little ? kNone : engine.status().to_string();
   }
   auto trace = run_script(**engine, script);

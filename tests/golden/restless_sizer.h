@@ -17,10 +17,14 @@ class RestlessSizer final : public CacheSizer {
   bool due() override { return generator_() % 3 == 0; }
   std::optional<uint64_t> decide(const CacheBytes& cache) override {
     switch (generator_() % 4) {
-      case 0: return 0;
-      case 1: return cache.now + cache.step;
-      case 2: return cache.now - 1;
-      default: return cache.least + generator_() % (cache.most - cache.least + 1);
+      case 0:
+        return 0;
+      case 1:
+        return cache.now + cache.step;
+      case 2:
+        return cache.now - 1;
+      default:
+        return cache.least + generator_() % (cache.most - cache.least + 1);
     }
   }
   void on_changed(const CacheBytes& cache, uint64_t) override {

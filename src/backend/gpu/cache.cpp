@@ -1,4 +1,4 @@
-#include "backend/gpu_cache.h"
+#include "backend/gpu/cache.h"
 
 #include <fmt/format.h>
 

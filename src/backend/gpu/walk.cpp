@@ -1,4 +1,4 @@
-#include "backend/gpu_walk.h"
+#include "backend/gpu/walk.h"
 
 #include <fmt/format.h>
 

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "backend/gpu_walk.h"
-#include "backend/graph_mirror.h"
+#include "backend/gpu/graph_mirror.h"
+#include "backend/gpu/walk.h"
 #include "base/status.h"
 #include "ggml-cpp.h"
 #include "residency/residency.h"
@@ -52,7 +52,7 @@ class GpuBatches {
   ggml_backend_ptr backend_;
   std::unique_ptr<GpuWalk> walk_;
   GraphMirror mirror_;
-  bool refused_ = false;  // it lacked memory
+  bool refused_ = false;                   // it lacked memory
   std::vector<std::pair<int, int>> runs_;  // of the graph at hand, in order
   size_t next_ = 0;                        // of them
 };

@@ -1,4 +1,4 @@
-#include "backend/host_experts.h"
+#include "backend/gpu/host_experts.h"
 
 #include <optional>
 #include <utility>

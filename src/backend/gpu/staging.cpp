@@ -1,4 +1,4 @@
-#include "backend/gpu_staging.h"
+#include "backend/gpu/staging.h"
 
 #include <fmt/format.h>
 

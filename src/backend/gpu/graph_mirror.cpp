@@ -1,4 +1,4 @@
-#include "backend/graph_mirror.h"
+#include "backend/gpu/graph_mirror.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -35,9 +35,8 @@ bool GraphMirror::build(const ggml_cgraph* graph, int begin, int end) {
   // graph_to_allocate() adds.
   const size_t nodes = static_cast<size_t>(end - begin);
   const size_t tensors = nodes * (3 + 2 * GGML_MAX_SRC);
-  memory_.resize(
-      std::max(memory_.size(), tensors * ggml_tensor_overhead() +
-                                   2 * ggml_graph_overhead_custom(tensors, false)));
+  memory_.resize(std::max(memory_.size(), tensors * ggml_tensor_overhead() +
+                                              2 * ggml_graph_overhead_custom(tensors, false)));
   context_.reset(
       ggml_init({.mem_size = memory_.size(), .mem_buffer = memory_.data(), .no_alloc = true}));
   graph_ = ggml_new_graph_custom(context_.get(), tensors, false);
@@ -62,8 +61,8 @@ bool GraphMirror::build(const ggml_cgraph* graph, int begin, int end) {
          ggml_gallocr_alloc_graph(allocator_.get(), allocated);
 }
 
-// The nodes, and behind some others that keep memory until then, as llama.cpp's scheduler adds them:
-// fused operators read and write at other times than their nodes say.
+// The nodes, and behind some others that keep memory until then, as llama.cpp's scheduler adds
+// them: fused operators read and write at other times than their nodes say.
 ggml_cgraph* GraphMirror::graph_to_allocate(size_t tensors) {
   using Kept = std::unordered_map<ggml_tensor*, std::vector<ggml_tensor*>>;
   Kept kept;

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "backend/gpu_queue.h"
+#include "backend/gpu/queue.h"
 #include "base/status.h"
 #include "ggml-cpp.h"
 #include "ggml.h"

@@ -1,5 +1,5 @@
 // How a GPU computes one token: with slots, its own or those of RAM.
-#include "backend/gpu_walk.h"
+#include "backend/gpu/walk.h"
 
 #include <optional>
 #include <utility>

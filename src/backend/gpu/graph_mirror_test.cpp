@@ -1,4 +1,4 @@
-#include "backend/graph_mirror.h"
+#include "backend/gpu/graph_mirror.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "backend/gpu_batches.h"
+#include "backend/gpu/batches.h"
 
 #include <optional>
 #include <utility>
@@ -72,8 +72,7 @@ void GpuBatches::begin(const ggml_cgraph* graph) {
   bool worth = false;
   for (int i = 0; i <= graph->n_nodes; ++i) {
     const ggml_tensor* node = i < graph->n_nodes ? graph->nodes[i] : nullptr;
-    const std::optional<int64_t> tokens =
-        node == nullptr ? std::nullopt : tokens_with_weight(node);
+    const std::optional<int64_t> tokens = node == nullptr ? std::nullopt : tokens_with_weight(node);
     // A graph of few tokens has no runs, and is not looked at for long.
     if (tokens.has_value() && *tokens < kTokensLeast && runs_.empty() && !worth) return;
     if (node != nullptr && takes(node)) {
@@ -113,7 +112,8 @@ Result<bool> GpuBatches::compute(const ggml_cgraph* graph, int begin, int end) {
   return true;
 }
 
-// What a run may have. What it may not, it ends in front of: caches, and what has no business there.
+// What a run may have. What it may not, it ends in front of: caches, and what has no business
+// there.
 bool GpuBatches::takes(const ggml_tensor* node) const {
   const bool view = ggml_op_is_empty(node->op);
   if (!view && (node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) return false;

@@ -1,4 +1,4 @@
-#include "backend/gpu_queue.h"
+#include "backend/gpu/queue.h"
 
 namespace hypura {
 

@@ -1,5 +1,5 @@
 // How a GPU computes a batch: with copies of whole tensors.
-#include "backend/gpu_walk.h"
+#include "backend/gpu/walk.h"
 
 #include <fmt/format.h>
 
@@ -114,10 +114,12 @@ void GpuWalk::clear_behind(TensorId id, const ggml_tensor& place) {
   const TensorInfo& tensor = index_.tensor(id);
   for (size_t k = 0; k < experts_.size(); ++k) {
     const uint32_t next = experts_[k] + 1;
-    if (next == tensor.expert_count || (k + 1 < experts_.size() && experts_[k + 1] == next)) continue;
+    if (next == tensor.expert_count || (k + 1 < experts_.size() && experts_[k + 1] == next))
+      continue;
     ggml_tensor behind = bytes_of(place, next * tensor.expert_bytes(),
                                   std::min<uint64_t>(kReadBehind, tensor.expert_bytes()));
-    ggml_backend_tensor_set_async(queue_.copies(backend_), &behind, kZeros.data(), 0, ggml_nbytes(&behind));
+    ggml_backend_tensor_set_async(queue_.copies(backend_), &behind, kZeros.data(), 0,
+                                  ggml_nbytes(&behind));
   }
 }
 
@@ -160,8 +162,8 @@ void GpuWalk::use_place(int i, int position, const ggml_tensor& place) {
   ggml_tensor* shadow = runner_.shadow(source);
   shadow->buffer = place.buffer;
   shadow->extra = place.extra;
-  shadow->data = static_cast<std::byte*>(place.data) +
-                 (source->view_src != nullptr ? source->view_offs : 0);
+  shadow->data =
+      static_cast<std::byte*>(place.data) + (source->view_src != nullptr ? source->view_offs : 0);
   runner_.patch(node, position, shadow);
 }
 

@@ -1,4 +1,4 @@
-#include "backend/unified_memory.h"
+#include "backend/gpu/unified_memory.h"
 
 #include <fmt/format.h>
 

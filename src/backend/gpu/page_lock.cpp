@@ -1,4 +1,4 @@
-#include "backend/page_lock.h"
+#include "backend/gpu/page_lock.h"
 
 #include <cstdlib>
 

@@ -1,8 +1,8 @@
-#include "backend/gpu_probe.h"
+#include "backend/gpu/probe.h"
 
 #include <cstring>
 
-#include "backend/gpu_devices.h"
+#include "backend/gpu/devices.h"
 #include "base/clock.h"
 #include "base/units.h"
 #include "ggml-cpp.h"

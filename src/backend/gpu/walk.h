@@ -5,15 +5,15 @@
 #include <optional>
 #include <vector>
 
-#include "backend/gpu_cache.h"
-#include "backend/gpu_queue.h"
-#include "backend/gpu_staging.h"
-#include "backend/host_experts.h"
+#include "backend/gpu/cache.h"
+#include "backend/gpu/host_experts.h"
+#include "backend/gpu/page_lock.h"
+#include "backend/gpu/queue.h"
+#include "backend/gpu/staging.h"
+#include "backend/gpu/unified_memory.h"
 #include "backend/node_runner.h"
-#include "backend/page_lock.h"
 #include "backend/routing_tap.h"
 #include "backend/stop_signals.h"
-#include "backend/unified_memory.h"
 #include "backend/weight.h"
 #include "base/status.h"
 #include "residency/residency.h"

@@ -1,4 +1,4 @@
-#include "backend/gpu_devices.h"
+#include "backend/gpu/devices.h"
 
 #include <string_view>
 

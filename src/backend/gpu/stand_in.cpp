@@ -1,4 +1,4 @@
-#include "backend/gpu_stand_in.h"
+#include "backend/gpu/stand_in.h"
 
 #include <memory>
 #include <mutex>
