@@ -64,6 +64,7 @@ GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const Bat
   const double read_gbps = drive_gbps(machine.drive, kReads);
   const Below without = below(index, staying, input, machine);
   const Below with = below(index, taking, input, machine);
+  if (without.all == 0) return staying;
   if (upload_gbps <= 0 || read_gbps <= 0 || without.batch_seconds <= 0) return taking;
   const auto read_seconds = [&](const Below& part, double bytes) {
     const double missed = std::max(0.0, 1 - static_cast<double>(input.ram_bytes) / part.all);

@@ -109,6 +109,13 @@ TEST_F(GpuBatchesTest, NotForMoreThanHalfOfTheGpu) {
   EXPECT_TRUE(takes());
 }
 
+TEST_F(GpuBatchesTest, NotWhereNothingIsBelow) {
+  input_.share.bytes *= 2;
+  input_.streams = true;
+  const GpuShare all = choose_gpu_share(index_, {.bytes = input_.share.bytes});
+  EXPECT_FALSE(better_for_batches(index_, all, input_, machine_).batches.has_value());
+}
+
 TEST_F(GpuBatchesTest, AMachineThatIsNotKnownTakesThem) {
   machine_ = {};
   EXPECT_TRUE(takes());

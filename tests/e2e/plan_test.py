@@ -349,8 +349,31 @@ class Plan(support.TestCase):
         self.refused(support.DOES_NOT_FIT, "--gpu-budget 40.0 GiB: the GPU has", "estimate",
                      support.MODEL, *words, "--gpu-budget", "40G")
 
+    def test_a_gpu_computes_prompts_of_what_streams_where_that_is_faster(self):
+        model = self.folder / "moe.gguf"
+        subprocess.run([os.environ["HYPURA_MAKE_MODEL"], "--preset", "moe-7g", "--sparse", "--out", model],
+                       check=True, capture_output=True, timeout=120)
+        machine = json.loads((support.REPO / "machines" / "pc-rtx4090-64gb-gen4.json").read_text())
+        profile = self.folder / "profile.json"
+        words = (model, "--machine", profile, "--ctx", 1024, "--gpu-budget", "2G", "--ram-budget", "3G")
+        plans = {}
+        for gbps in (0.5, 25):
+            machine["gpus"][0]["upload_gbps"] = gbps
+            profile.write_text(json.dumps(machine))
+            plans[gbps] = self.done("estimate", *words, "--json").json()
+        self.assertEqual([plan["gpu_places"] for plan in plans.values()], [0, 2])
+        self.assertLess(plans[25]["gpu_bytes"], plans[0.5]["gpu_bytes"], "places take room")
+        fast, slow = (plans[gbps]["predicted_prompt_tps"]["middle"] for gbps in (25, 0.5))
+        self.assertGreater(fast, 1.5 * slow)
+        table = self.done("estimate", *words, "--explain", "gpu").stdout
+        self.assertIn("2 places for whole matrices and activations, to compute prompts with", table)
+        saved = self.folder / "saved.json"
+        self.done("estimate", *words, "--save", saved)
+        self.assertTrue(json.loads(saved.read_text())["decisions"]["gpu_takes_batches"])
+
     def test_experts_are_copied_to_a_gpu_where_its_bus_is_fast(self):
         machine = json.loads((support.REPO / "machines" / "pc-rtx4090-64gb-gen4.json").read_text())
+        machine["memory"]["read_gbps"] = 4  # as slow as the model is small: layers are waited for, too
         profile = self.folder / "profile.json"
         saved = {}
         words = (support.MODEL, "--machine", profile, "--ctx", 1024, "-ub", 32, "--gpu-budget", "24M")

@@ -17,7 +17,7 @@ Result<std::unique_ptr<GpuStaging>> GpuStaging::create(ggml_backend_dev_t gpu, G
     place.buffer.reset(
         ggml_backend_buft_alloc_buffer(ggml_backend_dev_buffer_type(gpu), place_bytes));
     if (place.buffer == nullptr) {
-      return Status(StatusCode::failed, fmt::format("the GPU cannot allocate {} for experts",
+      return Status(StatusCode::failed, fmt::format("the GPU cannot allocate {} for weights",
                                                     format_bytes(place_bytes)))
           .suggest("a smaller --gpu-budget");
     }

@@ -8,10 +8,10 @@
 
 #include "base/units.h"
 #include "cli/gpu_words.h"
-#include "plan/gpu_batches.h"
 #include "cli/plan/history_words.h"
 #include "cli/plan/kv_type.h"
 #include "model/printable.h"
+#include "plan/gpu_batches.h"
 
 namespace hypura::cli {
 namespace {
@@ -271,6 +271,9 @@ std::string plan_table(const PlanView& view) {
         fmt::format("{}, {}", slots_text(view.input.index, experts), misses_text(token)));
     row("GPU", experts.places * experts.place_bytes, 0, places_text(experts));
   }
+  if (plan.gpu.batches.has_value()) {
+    row("GPU", plan.gpu.batches->bytes(), 0, places_text(*plan.gpu.batches));
+  }
   row("RAM", tiers.ram, token.ram_seconds,
       streams(plan.mode) ? "weights that stay; computing all that is in RAM or passes through it"
       : unified(view)    ? "all weights, in memory that the GPU shares"
@@ -349,10 +352,11 @@ std::string plan_json(const PlanView& view) {
                {"pinned_bytes", tiers.ram},
                {"streamed_bytes", tiers.drive}};
   const GpuShare::Experts experts = plan.gpu.experts.value_or(GpuShare::Experts{});
+  const GpuShare::Batches batches = plan.gpu.batches.value_or(GpuShare::Batches{});
   json["gpu_cache_bytes"] = experts.cache_bytes;
   json["gpu_cache_slots"] = plan.gpu.experts ? experts.slots[experts.first().value] : 0;
-  json["gpu_place_bytes"] = experts.place_bytes;
-  json["gpu_places"] = experts.places;
+  json["gpu_place_bytes"] = std::max(experts.place_bytes, batches.place_bytes);
+  json["gpu_places"] = std::max(experts.places, batches.places);
   json["gpu_expected_hit_rate"] = plan.gpu.experts ? Json(token.gpu_hit_share) : Json(nullptr);
   json["ring_slots"] = plan.layout.has_value() ? plan.layout->ring_slots : 0;
   json["ring_bytes"] = plan.layout.has_value() ? plan.layout->ring_bytes : 0;
