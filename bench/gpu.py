@@ -92,7 +92,8 @@ class Row:
     @property
     def setting(self):
         """What samples must share."""
-        return [self.name, self.prompt, self.tokens, self.gpu, self.ram, self.micro_batch, self.limit]
+        return [self.name, self.prompt, self.tokens, self.gpu, self.ram, self.micro_batch,
+                self.limit]
 
     @property
     def context(self):
@@ -123,7 +124,7 @@ ROWS = {
                    micro_batch=2048, llama=BELOW, decode_bar=1, prompt_bar=1),
     "skewed": Row("experts in RAM, skewed routing", MOE_LARGE, PROMPT, 64, GPU_BUDGET, skewed=True,
                   micro_batch=2048, llama=BELOW, decode_bar=1.15, prompt_bar=1),
-    "uploads": Row("experts in RAM, usual micro-batch", MOE_LARGE, PROMPT, 64, GPU_BUDGET,
+    "uploads": Row("experts in RAM, usual micro-batch", MOE_LARGE, PROMPT, 16, GPU_BUDGET,
                    skewed=True, llama=BELOW, prompt_bar=1, upload_bar=0.85),
     "dense-512": Row("dense, beyond RAM", DENSE_SMALL, 512, 2, GPU_BUDGET_SMALL, limit=0.5,
                      llama=("fit",), prompt_bar=1),
@@ -476,8 +477,8 @@ def read_llama(out, err):
     buffers = re.findall(r"(\S+) +(?:model|KV|RS|compute) buffer size = +([\d.]+) MiB", err)
     on_gpu = [float(size) for device, size in buffers
               if not device.startswith("CPU") and not device.endswith("_Host")]
-    return {"text": out, "decode_tps": told["decode"][0] / decode_seconds, "prompt_tps": told["prompt"][1],
-            "prompt_tokens": told["prompt"][0], "gpu_bytes": int(sum(on_gpu) * MIB)}
+    return {"text": out, "decode_tps": told["decode"][0] / decode_seconds,
+            "prompt_tps": told["prompt"][1], "prompt_tokens": told["prompt"][0], "gpu_bytes": int(sum(on_gpu) * MIB)}
 
 
 def run_rows(programs, samples, stage, names):

@@ -48,7 +48,9 @@ def server_lines(samples, name, row):
         if length == row.prompt and row.decode_bar:
             figures.insert(0, ("decode, tok/s", "decode_tps", row.decode_bar))
         for what, speed, bar in figures:
-            best = max(arms, key=lambda arm: statistics.median(s[speed] for s in arms[arm].values()))
+            median = {arm: statistics.median(s[speed] for s in runs.values())
+                      for arm, runs in arms.items()}
+            best = max(median, key=median.get)
             theirs = arms[best]
             yield {"what": what, "hypura": [s[speed] for s in ours.values()],
                    "llama": [s[speed] for s in theirs.values()], "llama_arm": best,

@@ -43,8 +43,8 @@ def digest(file):
 
 
 class MemoryGroup:
-    """A control group (root, v1 or v2) that holds who enters it to `limit_bytes`, without swap. Those
-    of one process that live at the same time have other numbers."""
+    """A control group (root, v1 or v2) that holds who enters it to `limit_bytes`, without swap.
+    Those of one process that live at the same time have other numbers."""
 
     def __init__(self, limit_bytes, number=0):
         version1 = os.path.isdir(GROUPS + "/memory")

@@ -2,14 +2,12 @@
 // batches computed there give the bits of the whole model in RAM, whatever its graphs are like.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <filesystem>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "base/units.h"
 #include "engine/llama_log.h"
+#include "golden/arch_models.h"
 #include "golden/golden.h"
 #include "golden/gpu_budget.h"
 #include "golden/host_gpu.h"
@@ -17,9 +15,6 @@
 namespace hypura::golden {
 namespace {
 
-// Models without a causal mask: llama.cpp takes their prompt only as one micro-batch.
-const std::set<std::string> kNotCausal = {"dream-dense", "llada-dense", "llada-moe-moe",
-                                          "rnd1-moe"};
 constexpr const char* kNone = "none";  // no batch for the GPU
 
 std::string compare(const Script& script, double share) {
@@ -57,18 +52,15 @@ std::string compare(const Script& script, double share) {
 
 TEST(GpuArchs, BatchesGiveTheBitsOfRam) {
   size_t took = 0;
-  size_t number = 0;
   std::string without;
-  for (const auto& entry : std::filesystem::directory_iterator(HYPURA_ARCH_DIR)) {
-    if (entry.path().extension() != ".gguf") continue;
-    const std::string name = entry.path().stem().string();
-    SCOPED_TRACE(name);
-    Script script{.model = entry.path().string(), .prompt_tokens = 73, .generated_tokens = 2};
-    if (kNotCausal.contains(name)) script.micro_batch = script.prompt_tokens;
-    const double share = ++number % 2 == 0 ? 0.4 : 0.7;
-    const std::string result = in_child([&] { return compare(script, share); }, 120);
+  const std::vector<Script> scripts =
+      arch_scripts(HYPURA_ARCH_DIR, {.prompt_tokens = 73, .generated_tokens = 2});
+  for (size_t k = 0; k < scripts.size(); ++k) {
+    SCOPED_TRACE(arch_of(scripts[k]));
+    const double share = k % 2 == 0 ? 0.4 : 0.7;
+    const std::string result = in_child([&] { return compare(scripts[k], share); }, 120);
     if (result == kNone) {
-      without += " " + name;
+      without += " " + arch_of(scripts[k]);
       continue;
     }
     EXPECT_EQ(result, "");

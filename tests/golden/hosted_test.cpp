@@ -4,27 +4,22 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "engine/llama_log.h"
 #include "ggml-backend.h"
+#include "golden/arch_models.h"
 #include "golden/golden.h"
 #include "plugin/plugin.h"
 
 namespace hypura::golden {
 namespace {
-
-// Models without a causal mask: llama.cpp takes their prompt only as one micro-batch.
-const std::set<std::string> kNotCausal = {"dream-dense", "llada-dense", "llada-moe-moe",
-                                          "rnd1-moe"};
 
 Result<Trace> run_plain(const Script& script) {
   Result<std::unique_ptr<Engine>> engine = Engine::open(resident_options(script));
@@ -67,18 +62,10 @@ void expect_equal(const Script& script) {
 }
 
 TEST(Hosted, EveryArchitecture) {
-  std::vector<std::string> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(HYPURA_ARCH_DIR)) {
-    if (entry.path().extension() == ".gguf") paths.push_back(entry.path().string());
-  }
-  std::sort(paths.begin(), paths.end());
-  ASSERT_FALSE(paths.empty());
-  for (const std::string& path : paths) {
-    const std::string name = std::filesystem::path(path).stem().string();
-    Script script{.model = path, .prompt_tokens = 33, .generated_tokens = 4, .micro_batch = 8};
-    if (kNotCausal.contains(name)) script.micro_batch = script.prompt_tokens;
-    expect_equal(script);
-  }
+  const std::vector<Script> scripts = arch_scripts(
+      HYPURA_ARCH_DIR, {.prompt_tokens = 33, .generated_tokens = 4, .micro_batch = 8});
+  ASSERT_FALSE(scripts.empty());
+  for (const Script& script : scripts) expect_equal(script);
 }
 
 std::string storyteller() {
