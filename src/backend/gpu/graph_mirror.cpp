@@ -40,6 +40,8 @@ bool GraphMirror::build(const ggml_cgraph* graph, int begin, int end) {
   context_.reset(
       ggml_init({.mem_size = memory_.size(), .mem_buffer = memory_.data(), .no_alloc = true}));
   graph_ = ggml_new_graph_custom(context_.get(), tensors, false);
+  // Backends look one node too far, and shall not find those of another mirror.
+  std::fill(graph_->nodes, graph_->nodes + tensors, nullptr);
 
   for (int i = begin; i < end; ++i) {
     ggml_tensor* node = graph->nodes[i];
@@ -69,6 +71,7 @@ ggml_cgraph* GraphMirror::graph_to_allocate(size_t tensors) {
   ggml_backend_graph_optimize_params params{
       .add_alloc_dep =
           [](void* user_data, ggml_tensor* tensor, ggml_tensor* until) {
+            if (weight_of(tensor) != nullptr) return;  // lies elsewhere
             std::vector<ggml_tensor*>& list = (*static_cast<Kept*>(user_data))[until];
             if (std::find(list.begin(), list.end(), tensor) == list.end()) list.push_back(tensor);
           },

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "ggml-backend-impl.h"
 #include "ggml-cpu.h"
 
 namespace hypura {
@@ -131,6 +132,32 @@ TEST_F(GraphMirrorTest, ARunLikeTheOneBeforeHasMemoryOfItsOwn) {
     fill(b, 2);
     compute(0, 4);
     EXPECT_EQ(value(last, 0), last_reads_first ? 6.0f : 10.0f);
+  }
+}
+
+// Fused operators read at other times than their nodes say: backends ask that memory stays.
+TEST_F(GraphMirrorTest, WhatABackendKeepsIsNotOverwritten) {
+  const auto keep = [](ggml_backend_t, ggml_cgraph* graph,
+                       ggml_backend_graph_optimize_params* params) {
+    ggml_tensor** nodes = graph->nodes;
+    params->add_alloc_dep(params->user_data, nodes[0], nodes[graph->n_nodes - 1]);
+    params->add_alloc_dep(params->user_data, nodes[0], nodes[graph->n_nodes]);  // as CUDA does
+  };
+  for (const bool keeps : {false, true}) {
+    backend_->iface.graph_optimize = keeps ? +keep : nullptr;
+    ggml_tensor* a = input();
+    ggml_tensor* one = ggml_sqr(context_.get(), a);
+    ggml_tensor* two = ggml_sum(context_.get(), one);
+    ggml_tensor* three = ggml_repeat(context_.get(), two, a);
+    ggml_tensor* after = ggml_scale(context_.get(), three, 1);
+    ggml_graph_clear(graph_);
+    ggml_build_forward_expand(graph_, after);
+    allocate();
+    fill(a, 1);
+    compute(0, 3);
+    const ggml_tensor* first = mirror_.graph()->nodes[0];
+    EXPECT_EQ(value(first, 1) == 4.0f, keeps) << "its memory is that of the last one";
+    EXPECT_EQ(value(three, 0), value(three, 63));
   }
 }
 
