@@ -52,7 +52,8 @@ void Engine::serve(StreamedModelOptions& model_options) {
     const std::lock_guard lock(failure_mutex_);
     failure_ = error;
   };
-  model_options.stop.gives_up = &gives_up_;
+  // Who stops a server lets answers finish.
+  model_options.stop = {.gives_up = &gives_up_};
 }
 
 Status Engine::load_by(const std::function<llama_context*(common_params&)>& load) {

@@ -342,7 +342,7 @@ TEST_P(GpuCopies, AFaultyDriveGivesRightBitsOrACleanError) {
 
 TEST_P(GpuCopies, BatchesOfAFaultyDriveGiveRightBitsOrACleanError) {
   const Script script{
-      .model = model_, .prompt_tokens = 35, .generated_tokens = 1, .micro_batch = 35};
+      .model = model_, .prompt_tokens = 70, .generated_tokens = 2, .micro_batch = 35};
   const auto survive = [&] {
     return survive_faults(script, HostGpuKind::discrete, Takes::batches);
   };
