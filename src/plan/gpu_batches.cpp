@@ -12,7 +12,7 @@ namespace {
 // Of the GPU, for batches.
 constexpr uint64_t kRoomParts = 2;
 // Prompts are longer than answers: by so much where documents and conversations are read.
-constexpr double kPromptPerAnswer = 16;
+constexpr double kPromptPerAnswer = 32;
 // How experts and rings are read.
 constexpr ReadShape kReads{.read_bytes = kMiB, .depth = 32, .sequential = true};
 
