@@ -478,7 +478,8 @@ def read_llama(out, err):
     on_gpu = [float(size) for device, size in buffers
               if not device.startswith("CPU") and not device.endswith("_Host")]
     return {"text": out, "decode_tps": told["decode"][0] / decode_seconds,
-            "prompt_tps": told["prompt"][1], "prompt_tokens": told["prompt"][0], "gpu_bytes": int(sum(on_gpu) * MIB)}
+            "prompt_tps": told["prompt"][1], "prompt_tokens": told["prompt"][0],
+            "gpu_bytes": int(sum(on_gpu) * MIB)}
 
 
 def run_rows(programs, samples, stage, names):

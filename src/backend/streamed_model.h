@@ -92,8 +92,8 @@ class StreamedModel {
   // From here on the model can compute. REQUIRES: the layout has a home for every mapped weight,
   // and pinned tensors are loaded.
   void attach(std::unique_ptr<Residency> residency, const PrefetchOptions& prefetch);
-  // Where a GPU computes with weights of ours: of its own graphs, or batches of the CPU's. REQUIRES:
-  // attached. Errors: those of GpuWalk and GpuBatches.
+  // Where a GPU computes with weights of ours: its own graphs, or batches of the CPU's.
+  // REQUIRES: attached. Errors: those of GpuWalk and GpuBatches.
   Status attach_gpu(const GpuExpertsOptions& options);
   Status attach_batches(const GpuExpertsOptions& options);
   Residency* residency() { return residency_.get(); }

@@ -78,7 +78,8 @@ Status Engine::share_with_gpu(uint64_t budget_bytes, bool asked) {
     const CopyRates rates = measure_copies(index_->tensor(share.experts->first()).type);
     share = better_share(*index_, std::move(share), input, rates, gpu.heat, ram_bytes);
   }
-  if (has_one_gpu() && options_.mode != Mode::resident && options_.gpu_takes_batches.value_or(true)) {
+  const bool may_stream = has_one_gpu() && options_.mode != Mode::resident;
+  if (may_stream && options_.gpu_takes_batches.value_or(true)) {
     input.batch_compute_bytes = size->gpu_compute_bytes;
     share = better_for_batches(*index_, std::move(share),
                                {.share = input,

@@ -295,7 +295,8 @@ PromptCost Model::prompt() {
     if (use.rows && !use.matmul && !use.whole) continue;
     if (!matrix(tensor) && !use.whole) continue;
     KernelRates rate = rates(id, true);
-    if (rate.batch <= 0 && (computes_on_gpu(id) || takes_batch())) rate.batch = kGpuBatch * rate.token;
+    const bool gpu = computes_on_gpu(id) || takes_batch();
+    if (gpu && rate.batch <= 0) rate.batch = kGpuBatch * rate.token;
     if (rate.batch <= 0 || rate.token <= 0) return {};
     const double bytes = static_cast<double>(tensor.bytes);
     if (use.experts && tensor.expert_count > 0) {

@@ -24,8 +24,8 @@ struct BatchInput {
 
 // `staying`, where the CPU computes all that lies below the GPU, or what is left of it with room
 // for batches: where something streams, the room is at most half of the GPU's, and a micro-batch
-// with an answer of a thirty-second as many tokens is faster. The batch takes the CPU's products, or
-// what is read meanwhile; on the GPU what is read, or passes the bus; a token reads what is missed,
+// with an answer of a thirty-second as many tokens is faster. The batch takes the CPU's products,
+// or what is read meanwhile; on the GPU what is read, or passes the bus; a token reads what is missed,
 // and the room holds no weights. A machine that is not known takes batches. Pure.
 GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const BatchInput& input,
                             const MachineProfile& machine);

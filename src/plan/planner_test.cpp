@@ -304,11 +304,15 @@ TEST(Planner, KvGoesWithItsLayersToTheGpu) {
 class Copying : public testing::Test {
  protected:
   Copying() {
-    model_.machine().compute = {{.type = "f16", .threads = 1, .token_gbps = kSlow, .batch_gbps = kSlow}};
+    model_.machine().compute = {
+        {.type = "f16", .threads = 1, .token_gbps = kSlow, .batch_gbps = kSlow}};
     model_.machine().gpus = {gpu()};
   }
   static GpuProfile gpu() {
-    return {.name = "g", .total_bytes = kGiB, .memory_gbps = 1000 * kSlow, .upload_gbps = 25 * kSlow};
+    return {.name = "g",
+            .total_bytes = kGiB,
+            .memory_gbps = 1000 * kSlow,
+            .upload_gbps = 25 * kSlow};
   }
   PlanInput input(uint64_t budget = 16 * kMiB) const {
     PlanInput input = model_.input(budget);

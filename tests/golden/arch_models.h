@@ -10,7 +10,7 @@
 
 namespace hypura::golden {
 
-// `script` with each of the models that llama.cpp's own test-llama-archs wrote to `folder`, by name.
+// `script` with each of the models that llama.cpp's test-llama-archs wrote to `folder`, by name.
 inline std::vector<Script> arch_scripts(const std::string& folder, Script script) {
   // Models without a causal mask: llama.cpp takes their prompt only as one micro-batch.
   const std::set<std::string> not_causal = {"dream-dense", "llada-dense", "llada-moe-moe",

@@ -143,7 +143,8 @@ std::string compare_batches(Script script, uint64_t lacks) {
       if (std::string text = difference(reference, *trace); !text.empty()) return at + text;
       const uint64_t copied = (*engine)->stats().gpu->copied_bytes;
       if ((copied > 0) != (lacks == 0)) return fmt::format("{}{} bytes copied", at, copied);
-      if ((*engine)->stats().gpu->refused != (lacks > 0)) return at + "what was refused is not told";
+      const bool refused = (*engine)->stats().gpu->refused;
+      if (refused != (lacks > 0)) return at + "what was refused is not told";
     }
   }
   return std::string();

@@ -9,7 +9,7 @@
 namespace hypura {
 namespace {
 
-// As llama.cpp's GPU backends have it for weights in RAM.
+// As llama.cpp's GPU backends have it for weights in RAM, and plans (kGpuBatchTokens).
 constexpr int64_t kTokensLeast = 32;
 // Norms, biases and the like go to the GPU with what a run reads.
 constexpr uint64_t kVectorBytesMax = uint64_t{4} << 20;

@@ -20,10 +20,10 @@
 
 namespace hypura {
 
-// What of a GPU's memory experts have that do not fit there.
+// What of a GPU's memory weights have that do not fit there: experts, and dense matrices of batches.
 struct GpuExpertsOptions {
   ggml_backend_dev_t gpu = nullptr;
-  bool unified = false;  // it computes in RAM, and needs no cache
+  bool unified = false;   // it computes in RAM, and needs no cache
   bool lock_ram = false;  // all of RAM is fixed, so that it may read there by itself
   std::vector<uint32_t> cache_slots;  // by tensor; 0 where none are cached
   uint64_t place_bytes = 0;           // of one place for a whole tensor
