@@ -16,7 +16,8 @@ for clang in clang-14 clang clang-15 clang-16 clang-17 clang-18; do
 done
 command -v "$clang" >/dev/null || { echo "error: fuzzing needs clang 14 or newer" >&2; exit 1; }
 tools/build.sh build/fuzz "$(printf 'hypura_%s_fuzz ' "${names[@]}")" \
-  -DCMAKE_C_COMPILER="$clang" -DCMAKE_CXX_COMPILER="${clang/clang/clang++}"
+  -DCMAKE_C_COMPILER="$clang" -DCMAKE_CXX_COMPILER="${clang/clang/clang++}" -DHYPURA_TESTS=OFF \
+  -DHYPURA_SANITIZE=fuzzer-no-link,address,undefined
 
 for name in "${names[@]}"; do
   found=build/fuzz/corpus/$name crashes=build/fuzz/crashes/$name
