@@ -12,10 +12,14 @@ layers=()
 for layer in base trace model machine plan io cache residency engine plugin store; do
   if compgen -G "src/$layer/*_test.cpp" >/dev/null; then layers+=("$layer"); fi
 done
-# Without precompiled headers: a file that does not include what it uses fails here.
+# -O1: instrumented code compiles in two thirds of the time. One of the two builds is without
+# precompiled headers: a file that does not include what it uses fails there.
+without=OFF
+[ "$sanitizers" != address,undefined ] || without=ON
 tools/build.sh "$dir" \
   "$(printf 'hypura_%s_test ' "${layers[@]}") hypura_compare hypura_hosted_test hypura_faults_test" \
-  -DHYPURA_SANITIZE="$sanitizers" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON
+  -DHYPURA_SANITIZE="$sanitizers" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=$without \
+  -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g -DNDEBUG"
 
 # gcc 12's thread sanitizer cannot map its shadow under the address layout of newer kernels.
 fixed_layout=(setarch "$(uname -m)" -R)

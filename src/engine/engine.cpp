@@ -64,9 +64,12 @@ Engine::~Engine() {
   threadpools_.reset();
 }
 
-Result<MeasuredModel> Engine::measure_model(EngineOptions options) {
-  options.gpu_budget = {.kind = GpuBudget::Kind::none};
-  Engine engine(std::move(options));
+Result<MeasuredModel> Engine::measure_model(const EngineOptions& options) {
+  const Result<uint64_t> gpu_compute_bytes = gpu_activations(options);
+  if (!gpu_compute_bytes.ok()) return gpu_compute_bytes.status();
+  EngineOptions below = options;
+  below.gpu_budget = {.kind = GpuBudget::Kind::none};
+  Engine engine(std::move(below));
   if (Status status = engine.open_index(); !status.ok()) return status;
   engine.streamed_ = true;
   if (Status status = engine.load_streamed(); !status.ok()) return status;
@@ -77,6 +80,7 @@ Result<MeasuredModel> Engine::measure_model(EngineOptions options) {
                                     .fixed_bytes = plan.fixed_bytes,
                                     .kv_bytes = plan.context.kv_bytes,
                                     .compute_bytes = plan.context.compute_bytes,
+                                    .gpu_compute_bytes = *gpu_compute_bytes,
                                     .draft_bytes = plan.draft_bytes,
                                     .process_base_bytes = plan.process_base_bytes,
                                     .rows_per_graph =

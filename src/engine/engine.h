@@ -170,7 +170,7 @@ class Engine {
 
   // What planning needs of the model: its graphs are built without memory, as open() does, and no
   // weight is read. Errors: those of open() but does_not_fit.
-  static Result<MeasuredModel> measure_model(EngineOptions options);
+  static Result<MeasuredModel> measure_model(const EngineOptions& options);
 
   const ModelIndex& index() const { return *index_; }
   const PlanSummary& plan() const { return plan_; }
@@ -221,7 +221,9 @@ class Engine {
   Status open();
   Status open_index();
   Status choose_gpu();
-  Status share_with_gpu(uint64_t budget_bytes, bool asked);
+  Status share_with_gpu(const std::vector<GpuDevice>& gpus, uint64_t budget_bytes, bool asked);
+  Result<ContextSize> measure_on(const std::vector<GpuDevice>& gpus);
+  static Result<uint64_t> gpu_activations(EngineOptions options);
   Status share_with_unified_gpu(const GpuDevice& gpu);
   void take_share(const GpuShare& share);
   uint64_t page_cache_bytes(const ContextSize& size) const;

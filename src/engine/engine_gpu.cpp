@@ -47,26 +47,46 @@ Status Engine::choose_gpu() {
     return status;
   }
   if (gpus.empty()) return Status();
-  options_.params.devices.clear();
-  for (const GpuDevice& gpu : gpus) options_.params.devices.push_back(gpu.device);
-  options_.params.devices.push_back(nullptr);
   plan_.gpu.names = fmt::format("{}", fmt::join(names, ", "));
-  return share_with_gpu(*bytes, options_.gpu_budget.kind == GpuBudget::Kind::bytes);
+  return share_with_gpu(gpus, *bytes, options_.gpu_budget.kind == GpuBudget::Kind::bytes);
 }
 
-// With everything on the GPU a context takes the most there. `asked`: less than a layer is an
-// error.
-Status Engine::share_with_gpu(uint64_t budget_bytes, bool asked) {
+// What a context takes with everything on `gpus`, where it takes the most there.
+Result<ContextSize> Engine::measure_on(const std::vector<GpuDevice>& gpus) {
   common_params& params = options_.params;
-  GpuSummary& gpu = plan_.gpu;
+  params.devices.clear();
+  for (const GpuDevice& gpu : gpus) params.devices.push_back(gpu.device);
+  params.devices.push_back(nullptr);
   params.n_gpu_layers = kAllLayers;
   if (Status status = load_model(true); !status.ok()) return status;
-  const Result<ContextSize> size = measure_context(model_.get(), context_params_);
+  Result<ContextSize> size = measure_context(model_.get(), context_params_);
   model_.reset();
+  return size;
+}
+
+// 0 where no GPU of this machine would take part that has memory of its own.
+Result<uint64_t> Engine::gpu_activations(EngineOptions options) {
+  if (options.gpu_budget.kind == GpuBudget::Kind::none) return 0;
+  const std::vector<GpuDevice> gpus = discrete_gpus();
+  if (gpus.empty()) return 0;
+  options.draft = {};
+  Engine engine(std::move(options));
+  if (Status status = engine.open_index(); !status.ok()) return status;
+  const Result<ContextSize> size = engine.measure_on(gpus);
   if (!size.ok()) return size.status();
-  GpuShareInput input{.bytes = saturating_subtract(
-                          budget_bytes, size->gpu_compute_bytes + projector_.gpu_bytes),
-                      .kv_bytes = size->gpu_kv_bytes};
+  return size->gpu_compute_bytes;
+}
+
+// `asked`: less than a layer is an error.
+Status Engine::share_with_gpu(const std::vector<GpuDevice>& gpus, uint64_t budget_bytes,
+                              bool asked) {
+  common_params& params = options_.params;
+  GpuSummary& gpu = plan_.gpu;
+  const Result<ContextSize> size = measure_on(gpus);
+  if (!size.ok()) return size.status();
+  GpuShareInput input{
+      .bytes = saturating_subtract(budget_bytes, size->gpu_compute_bytes + projector_.gpu_bytes),
+      .kv_bytes = size->gpu_kv_bytes};
   if (gpu_may_take_experts()) {
     input.experts_used = static_cast<uint32_t>(index_->info().expert_used_count);
   }

@@ -61,11 +61,7 @@ Status Engine::share_with_unified_gpu(const GpuDevice& gpu) {
         .suggest("--gpu-budget auto, or 0 to leave it out");
   }
   common_params& params = options_.params;
-  params.devices = {gpu.device, nullptr};
-  params.n_gpu_layers = kAllLayers;
-  if (Status status = load_model(true); !status.ok()) return status;
-  const Result<ContextSize> size = measure_context(model_.get(), context_params_);
-  model_.reset();
+  const Result<ContextSize> size = measure_on({gpu});
   if (!size.ok()) return size.status();
   const uint64_t fixed_bytes =
       size->total_bytes() + size->gpu_kv_bytes + size->gpu_compute_bytes + plan_.draft_bytes;

@@ -99,7 +99,7 @@ GpuShare choose_gpu(const PlanInput& input) {
                          ram_bytes);
   }
   if (!has_one_gpu(input.machine) || input.mode == Mode::resident) return share;
-  asked.batch_compute_bytes = input.demand.compute_bytes;
+  asked.batch_compute_bytes = input.demand.gpu_activations();
   return better_for_batches(input.index, std::move(share),
                             {.share = asked,
                              .ram_bytes = std::max(ram_bytes, page_cache_bytes(input)),
@@ -286,7 +286,7 @@ Result<uint64_t> gpu_bytes(const MachineProfile& machine, const GpuBudget& budge
   }
   const Result<uint64_t> bytes = resolve(budget, free_bytes);
   if (!bytes.ok()) return bytes;
-  return saturating_subtract(*bytes, demand.compute_bytes);
+  return saturating_subtract(*bytes, demand.gpu_activations());
 }
 
 TierBytes tier_bytes(const ModelIndex& index, const Plan& plan) {

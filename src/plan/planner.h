@@ -19,6 +19,7 @@ struct ModelDemand {
   uint64_t fixed_bytes = 0;    // KV, activations, logits, sampling, work and scratch; the draft
   uint64_t kv_bytes = 0;       // of these
   uint64_t compute_bytes = 0;  // of these, activations of one micro-batch
+  uint64_t gpu_compute_bytes = 0;  // where all layers are on a GPU; 0: not known
   uint64_t draft_bytes = 0;    // of these, the draft model with all of its own
   uint64_t process_base_bytes = 0;
   uint64_t rows_per_graph = 0;
@@ -30,6 +31,11 @@ struct ModelDemand {
   // By tensor, what it would take repacked for faster prompts, 0 where it cannot be; empty: none is
   // to be.
   std::vector<uint64_t> repacked_bytes;
+
+  // A CPU's are about as large.
+  uint64_t gpu_activations() const {
+    return gpu_compute_bytes > 0 ? gpu_compute_bytes : compute_bytes;
+  }
 };
 
 // What a plan decides beyond the mode. Defaults: place() by its own rule.

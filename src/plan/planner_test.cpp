@@ -405,7 +405,7 @@ TEST_F(Copying, ASavedPlanSaysSo) {
 }
 
 TEST(GpuBytes, WhatTheGpuHasLessWhatIsTaken) {
-  const ModelDemand demand{.compute_bytes = 100 * kMiB};
+  ModelDemand demand{.compute_bytes = 100 * kMiB};
   const GpuBudget automatic;
   const GpuBudget none{.kind = GpuBudget::Kind::none};
   const GpuBudget two{.kind = GpuBudget::Kind::bytes, .bytes = 2 * kGiB};
@@ -417,6 +417,9 @@ TEST(GpuBytes, WhatTheGpuHasLessWhatIsTaken) {
   EXPECT_EQ(*gpu_bytes(machine, automatic, demand), 4 * kGiB - 512 * kMiB - 100 * kMiB);
   EXPECT_EQ(*gpu_bytes(machine, none, demand), 0u);
   EXPECT_EQ(*gpu_bytes(machine, two, demand), 2 * kGiB - 100 * kMiB);
+  demand.gpu_compute_bytes = 60 * kMiB;
+  EXPECT_EQ(*gpu_bytes(machine, two, demand), 2 * kGiB - 60 * kMiB);
+  demand.gpu_compute_bytes = 0;
   machine.gpus.front().working_set_bytes = kGiB;
   EXPECT_EQ(*gpu_bytes(machine, automatic, demand), kGiB - 512 * kMiB - 100 * kMiB);
   EXPECT_EQ(gpu_bytes(machine, two, demand).status().code(), StatusCode::does_not_fit);

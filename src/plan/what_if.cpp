@@ -114,6 +114,7 @@ std::vector<std::string> suggestions(const PlanInput& input, const Plan& plan,
   ModelDemand batch = input.demand;
   batch.micro_batch = larger;
   batch.compute_bytes *= kMicroBatchFactor;
+  batch.gpu_compute_bytes *= kMicroBatchFactor;
   batch.fixed_bytes += batch.compute_bytes - input.demand.compute_bytes;
   const Result<Plan> wide = with(batch, larger);
   if (now.ok() && wide.ok() && larger <= input.demand.context &&
