@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """hypura with a GPU against llama.cpp with the same memory of it, row by row: run by bench/gpu.sh.
 
-llama.cpp's placements (all experts on the CPU, those of the first N layers, its own fit), each with
-its own threads and with those that hypura took, run once as processes of their own; so does hypura,
-ROUNDS times where a row asks for the drive's or the bus's share. Then hypura and the best of them,
+Where a row tries several of llama.cpp's placements (all experts on the CPU, those of the first N
+layers, its own fit), each runs once as a process of its own, with its own threads and with those
+that hypura took. So does hypura, ROUNDS times where a row asks for a share of the drive, the bus or
+the bound, which profiles of the same minutes give. Then hypura and the best of them,
 for decoding and for prompts, are servers beside each other and take turns: PAIRS prompts of random
 tokens each, the same for all, in the other order every time. The first prompt of each is another
 figure than the later ones. All get the same context, micro-batch and memory, and no warm-up.
@@ -35,7 +36,7 @@ GB = 1e9
 MIB = 1 << 20
 MORE_TO_DO = 75  # exit code
 SAMPLE_SECONDS = 240  # more is a failure
-UNKNOWN_SECONDS = 90  # a first sample is not started with less
+UNKNOWN_SECONDS = 90  # a first sample is not started with less, nor are servers
 SPARE_BYTES = 2 * GB  # a disk that is not full
 SLOW_TOKENS = 3  # of a mapped file beyond memory
 
@@ -103,6 +104,16 @@ class Row:
     def rounds(self):
         """Of runs beside the servers."""
         return ROUNDS if self.bound_bar or self.drive_bar or self.upload_bar else 0
+
+    @property
+    def placements(self):
+        """Of llama.cpp, those that are tried."""
+        return [p for p in self.llama if p in PLACEMENTS or not PLACEMENTS]
+
+    @property
+    def asked(self):
+        """What a row is done with."""
+        return [self.rounds, PAIRS, self.placements]
 
     @property
     def served_tokens(self):
@@ -225,14 +236,16 @@ class RowRun:
             self.profile(0)
         llama = self.choose_llama()
         for number in range(row.rounds):
-            if not any(s["round"] == number for s in self.mine("hypura")):
-                self.sample("hypura", number, None)
+            if any(s["round"] == number for s in self.mine("hypura")):
+                continue
             # What is compared with the drive needs the drive of the same minutes.
-            if row.drive_bar and not any(s["round"] == number for s in self.mine("profile")):
+            of_drive = row.drive_bar or row.bound_bar
+            if of_drive and not any(s["round"] == number for s in self.mine("profile")):
                 self.profile(number)
+            self.sample("hypura", number, None)
         if row.prompt_bar:
             self.serve(llama)
-        self.samples.keep(self.name, "done", {"rounds": row.rounds})
+        self.samples.keep(self.name, "done", {"asked": row.asked})
 
     def mine(self, arm):
         return self.samples.of(self.name, arm)
@@ -244,9 +257,7 @@ class RowRun:
 
     def choose_llama(self):
         """Every way of llama.cpp once; names and options of the best, decoding and prompts."""
-        placements = [p for p in self.row.llama if p in PLACEMENTS or not PLACEMENTS]
-        if not self.programs.has_gpu:
-            placements = placements[:1]
+        placements = self.row.placements if self.programs.has_gpu else self.row.placements[:1]
         # Its first run learns how the model routes.
         if len(self.row.llama) > 1 and not self.mine("hypura"):
             self.sample("hypura", -1, None)
@@ -267,7 +278,9 @@ class RowRun:
         if not ran:
             why = self.mine(placements[0])[0]["failure"]
             sys.exit(f"error: no placement of llama.cpp ran: {why}")
-        best = {max(ran, key=lambda s: s[speed])["arm"] for speed in ("decode_tps", "prompt_tps")}
+        best = [max(ran, key=lambda s: s[speed])["arm"] for speed in ("decode_tps", "prompt_tps")]
+        if all(way.startswith("fit") for way in best):
+            best = best[:1]  # a second one would fit into what the first leaves
         return {way: ways[way] for way in best}
 
     def place(self, placement):
@@ -319,8 +332,9 @@ class RowRun:
 
     def serve(self, llama):
         """Servers beside each other, asked in turns for what is not there yet."""
-        # llama.cpp first: what its fit leaves free is counted from an empty GPU.
-        words = {arm: self.server_words(options) for arm, options in sorted(llama.items())}
+        # Its fit first: what that leaves free is counted from an empty GPU.
+        words = {arm: self.server_words(llama[arm])
+                 for arm in sorted(llama, key=lambda arm: (not arm.startswith("fit"), arm))}
         words["hypura"] = [self.programs.hypura, "serve", self.row.model, *self.sizes(),
                            *self.budgets(), "--parallel", "1"]
         lengths = (self.row.prompt, *self.row.others)
@@ -330,6 +344,8 @@ class RowRun:
                 if not all((arm, number, length) in known for arm in words)]
         if not todo:
             return
+        if seconds_left() < UNKNOWN_SECONDS:
+            raise OutOfTime
         with contextlib.ExitStack() as running:
             servers = {}
             if self.row.limit:
@@ -359,8 +375,9 @@ class RowRun:
         told = []
         for arm in sorted(servers, reverse=number % 2 == 0):
             known = [s["seconds"] for s in self.mine(served(arm)) if s["length"] == length]
-            if seconds_left() < 1.5 * max(known, default=5):
+            if seconds_left() < 1.5 * max(known, default=UNKNOWN_SECONDS / 3):
                 raise OutOfTime
+            servers[arm].timeout = min(SAMPLE_SECONDS, seconds_left())
             begin = time.monotonic()
             count = self.row.served_tokens if length == self.row.prompt else 1
             answer = servers[arm].complete(prompt, count)
@@ -484,8 +501,10 @@ def read_llama(out, err):
 
 def run_rows(programs, samples, stage, names):
     todo = [name for name in names
-            if not any(s["rounds"] == ROWS[name].rounds for s in samples.of(name, "done"))]
+            if not any(s.get("asked") == ROWS[name].asked for s in samples.of(name, "done"))]
     for name in todo[:]:
+        if seconds_left() < UNKNOWN_SECONDS:
+            raise OutOfTime
         write_model(programs, ROWS[name])
         if stage == "models":
             continue
@@ -510,6 +529,11 @@ def main():
     for name in names:
         if name not in ROWS:
             parser.error(f"unknown row {name}: {', '.join(ROWS)}")
+        row = ROWS[name]
+        if row.llama and not row.placements:
+            parser.error(f"PLACEMENTS has none of {name}: {', '.join(row.llama)}")
+        if "n-cpu-moe" in row.placements and "cpu-moe" not in row.placements:
+            parser.error(f"{name}: n-cpu-moe needs cpu-moe, which says what the others take")
     programs = Programs(options.gpu)
     samples = Samples(programs.hypura)
     try:

@@ -3,9 +3,10 @@
 # llama.cpp with the same memory of it, as a table; bench/gpu.py has the rows and what is done for
 # each.
 #
-# Needs nvcc, g++, CMake, ninja, Python 3.11, root for memory groups, and what Debian's -dev packages
-# of liburing, fmt, CLI11, nlohmann-json and curl hold, unpacked where CMake and pkg-config find it.
-# Installs nothing. HYPURA_LLAMA_DIR names the sources of llama.cpp if the cache has none.
+# Needs nvcc, g++, CMake, ninja, pkg-config, Python 3.11, root for memory groups, and what Debian's
+# -dev packages of liburing, fmt, CLI11, nlohmann-json, curl and libedit hold, unpacked where CMake
+# and pkg-config find it. Installs nothing. HYPURA_LLAMA_DIR and HYPURA_UPLOT_DIR name llama.cpp's
+# sources and uPlot's files if the cache has none.
 #
 # A call ends after STAGE_SECONDS (540) at most, with exit 75 if there is more to do: called again
 # it goes on, with the build, the models and the samples that are there. `all` has one model at a

@@ -9,6 +9,7 @@ import subprocess
 from measure import interval
 
 GB = 1e9
+FEW = 6
 
 
 def served(arm):
@@ -17,9 +18,10 @@ def served(arm):
 
 
 def spread(values, digits):
+    """The median and its interval; of few, which say nothing of one, the least and the most."""
     if len(values) < 2:
         return f"{values[0]:.{digits}f}" if values else "-"
-    low, high = interval(values)
+    low, high = (min(values), max(values)) if len(values) < FEW else interval(values)
     return f"{statistics.median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
@@ -68,6 +70,16 @@ def first_lines(samples, name, row):
         yield {"what": f"first prompt of {row.prompt}, tok/s", "hypura": [ours["prompt_tps"]],
                "llama": [first[best]["prompt_tps"]], "llama_arm": best,
                "ratios": [ours["prompt_tps"] / first[best]["prompt_tps"]], "bar": ""}
+
+
+def same_texts(samples, name, row):
+    """How often the servers answered the same, where other kernels compute the same weights."""
+    arms = exchanges(samples, name, row.prompt)
+    ours = arms.pop("hypura", {})
+    for arm, theirs in arms.items():
+        both = [n for n in ours if n in theirs]
+        same = sum(ours[n]["text"] == theirs[n]["text"] for n in both)
+        yield f"- {name}: {same} of {len(both)} answers are those of {arm}"
 
 
 def bound_lines(samples, name, row):
@@ -128,7 +140,7 @@ def machine_line(samples):
 def write_table(rows, samples, folder):
     """gpu.md and gpu.json in `folder`, and the former on stdout."""
     text = [machine_line(samples), "",
-            "| weights | model, GPU budget | what | hypura | llama.cpp, its best | ratio | bar |",
+            "| weights | model, GPU budget | what | hypura | llama.cpp, best | ratio, of | bar |",
             "| --- | --- | --- | --- | --- | --- | --- |"]
     cells = []
     for name, row in rows.items():
@@ -138,15 +150,18 @@ def write_table(rows, samples, folder):
                 theirs = ""
                 if "llama" in line:
                     theirs = f"{spread(line['llama'], 2)}, {line['llama_arm']}"
+                ratios = line["ratios"]
                 words = [row.title, f"{row.name}, {row.gpu}", line["what"],
-                         spread(line["hypura"], 2), theirs, spread(line["ratios"], 3),
+                         spread(line["hypura"], 2), theirs, f"{spread(ratios, 3)}, {len(ratios)}",
                          str(line["bar"])]
                 text.append(f"| {' | '.join(words)} |")
     notes = [f"- {s['row']}, {s['arm']}: {s['failure']}" for s in samples.all if "failure" in s]
     for name in rows:
-        texts = {s["text"] for s in samples.of(name, "hypura") if "text" in s}
+        # What learns how the model routes may place it otherwise.
+        texts = {s["text"] for s in good(samples.of(name, "hypura")).values()}
         if len(texts) > 1:
             notes.append(f"- {name}: hypura wrote {len(texts)} different texts")
+        notes += same_texts(samples, name, rows[name])
     if notes:
         text += ["", *notes]
     os.makedirs(folder, exist_ok=True)

@@ -1,5 +1,9 @@
 #include "backend/node_runner.h"
 
+#include <fmt/format.h>
+
+#include <string>
+
 #include "base/check.h"
 #include "base/clock.h"
 
@@ -54,6 +58,7 @@ ggml_tensor* NodeRunner::shadow(const ggml_tensor* tensor) {
   ggml_tensor* shadow = &shadows_[shadows_used_++];
   *shadow = *tensor;
   shadow->view_src = nullptr;
+  shadow->view_offs = 0;  // some backends add it to the data again
   return shadow;
 }
 
@@ -76,7 +81,10 @@ Status NodeRunner::compute(ggml_cgraph* graph) {
   ++calls_;
   if (status == GGML_STATUS_SUCCESS) return Status();
   if (status == GGML_STATUS_ABORTED) return Status(StatusCode::interrupted, "interrupted");
-  return Status(StatusCode::failed, "the CPU backend could not compute a graph");
+  const std::string failure =
+      fmt::format("ggml's backend {} could not compute a graph", ggml_backend_name(backend_));
+  if (status != GGML_STATUS_ALLOC_FAILED) return Status(StatusCode::failed, failure);
+  return Status(StatusCode::does_not_fit, failure).because("it lacks memory");
 }
 
 void NodeRunner::restore() {

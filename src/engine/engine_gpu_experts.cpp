@@ -52,7 +52,8 @@ Status Engine::save_heat() const {
 }
 
 // A GPU that computes in RAM takes all that fits there, or the experts that stream and all that
-// does not. What streams of other models is left to the CPU, which waits for the drive as well.
+// does not, where it can be shown their slots. What streams of other models is left to the CPU,
+// which waits for the drive as well.
 Status Engine::share_with_unified_gpu(const GpuDevice& gpu) {
   if (options_.gpu_budget.kind == GpuBudget::Kind::bytes) {
     return Status(StatusCode::invalid_argument,
@@ -71,7 +72,7 @@ Status Engine::share_with_unified_gpu(const GpuDevice& gpu) {
   GpuShare share;
   if (!streams || options_.mode == Mode::resident) {
     share = choose_gpu_share(*index_, {.bytes = UINT64_MAX, .kv_bytes = size->gpu_kv_bytes});
-  } else if (!options_.exact) {
+  } else if (!options_.exact && takes_our_memory(gpu.device)) {
     share = unified_gpu_share(*index_);
     share.kv_bytes = size->gpu_kv_bytes;
   }

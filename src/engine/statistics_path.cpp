@@ -2,19 +2,13 @@
 
 #include <fmt/format.h>
 
-#include "base/hash.h"
+#include "plan/plan_file.h"
 
 namespace hypura {
 
 std::string statistics_path(const std::string& folder, const ModelIndex& index,
                             std::string_view ending) {
-  Fnv1a hash;
-  for (const TensorInfo& tensor : index.tensors()) {
-    hash.add_bytes(tensor.name);
-    hash.add(tensor.offset);
-    hash.add(tensor.bytes);
-  }
-  return fmt::format("{}/{:016x}.{}", folder, hash.value(), ending);
+  return fmt::format("{}/{}.{}", folder, metadata_hash(index), ending);
 }
 
 }  // namespace hypura

@@ -7,7 +7,7 @@
 
 namespace hypura {
 
-// Where something about a model is kept between runs: in `folder`, named by a hash of its tensors.
+// Where something about a model is kept between runs: in `folder`, named by metadata_hash().
 std::string statistics_path(const std::string& folder, const ModelIndex& index,
                             std::string_view ending);
 

@@ -219,6 +219,23 @@ std::string compare_unified(const Script& script) {
   return std::string();
 }
 
+// One that cannot be shown the slots has all of a model that fits, and no part in one that streams.
+std::string compare_integrated(const Script& script) {
+  quiet_llama_log(false);
+  Trace reference;
+  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
+  register_host_gpu(kFree, kFree, HostGpuKind::integrated);
+  PlanSummary plan;
+  std::string text = run(resident_options(script), script, reference, &plan);
+  if (!text.empty()) return "all of it: " + text;
+  if (plan.gpu.weight_bytes == 0) return "the GPU takes no part";
+  const RamBudget least{.kind = RamBudget::Kind::minimum};
+  text = run(streamed_options(script, least), script, reference, &plan);
+  if (!text.empty()) return "streamed: " + text;
+  if (plan.gpu.weight_bytes > 0 || plan.gpu.shrunk) return "the GPU takes part in what streams";
+  return std::string();
+}
+
 enum class Takes : uint8_t { experts, batches };
 
 // A drive that fails now and then (a run reads thousands of times), below a GPU that takes experts
@@ -359,6 +376,7 @@ TEST(GpuModel, StorytellerHasTheBitsOfRam) {
   EXPECT_EQ(in_child(compare, kSeconds), "");
   EXPECT_EQ(in_child([] { return compare_copies({.model = kStoryteller}); }, kSeconds), "");
   EXPECT_EQ(in_child([] { return compare_unified({.model = kStoryteller}); }, kSeconds), "");
+  EXPECT_EQ(in_child([] { return compare_integrated({.model = kStoryteller}); }, kSeconds), "");
 }
 
 // What is said of a run whose experts pass through the GPU; empty if all of that is true.

@@ -62,8 +62,8 @@ const char* name(ggml_backend_dev_t) { return "HostGPU"; }
 const char* description(ggml_backend_dev_t) { return "a GPU that the CPU plays"; }
 void memory(ggml_backend_dev_t, size_t* free, size_t* total) { *free = *total = g_free_bytes; }
 enum ggml_backend_dev_type type(ggml_backend_dev_t) {
-  return g_kind == HostGpuKind::unified ? GGML_BACKEND_DEVICE_TYPE_IGPU
-                                        : GGML_BACKEND_DEVICE_TYPE_GPU;
+  const bool has_ram = g_kind == HostGpuKind::unified || g_kind == HostGpuKind::integrated;
+  return has_ram ? GGML_BACKEND_DEVICE_TYPE_IGPU : GGML_BACKEND_DEVICE_TYPE_GPU;
 }
 void properties(ggml_backend_dev_t device, ggml_backend_dev_props* props) {
   *props = {};
@@ -122,7 +122,7 @@ void make(HostGpu& gpu) {
                           .get_props = properties,
                           .init_backend = init,
                           .get_buffer_type = device_buffer_type,
-                          .buffer_from_host_ptr = show,
+                          .buffer_from_host_ptr = g_kind == HostGpuKind::unified ? show : nullptr,
                           .supports_op = supports_op,
                           .supports_buft = supports_buffer},
                 .reg = registry(),

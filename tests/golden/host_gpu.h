@@ -7,9 +7,9 @@ namespace hypura::golden {
 // Registers a GPU that the CPU plays: a device of that type with memory of its own, which no other
 // device may touch, and the CPU's kernels. Once per process, in front of loading anything.
 // `free_bytes` is what it says to have, `real_bytes` what it has: allocations beyond fail. With
-// `unified` memory it also computes in what it is shown of RAM; of `two` each has as much, and none
-// may touch the other's.
-enum class HostGpuKind { discrete, unified, two };
+// `unified` memory it also computes in what it is shown of RAM; an `integrated` one has RAM, and
+// cannot be shown any; of `two` each has as much, and none may touch the other's.
+enum class HostGpuKind { discrete, unified, integrated, two };
 void register_host_gpu(uint64_t free_bytes, uint64_t real_bytes,
                        HostGpuKind kind = HostGpuKind::discrete);
 

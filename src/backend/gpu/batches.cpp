@@ -106,7 +106,11 @@ Result<bool> GpuBatches::compute(const ggml_cgraph* graph, int begin, int end) {
   const ggml_status status =
       walk_->run(backend_.get(), mirror_.graph(), backend_->iface.graph_compute);
   if (status == GGML_STATUS_ABORTED) return Status(StatusCode::interrupted, "interrupted");
-  if (status != GGML_STATUS_SUCCESS) return walk_->error();
+  if (status != GGML_STATUS_SUCCESS) {
+    // What the run brought is gone: only what comes after can be the CPU's.
+    refused_ = walk_->error().code() == StatusCode::does_not_fit;
+    return walk_->error();
+  }
   mirror_.fetch();
   walk_->settle();
   return true;

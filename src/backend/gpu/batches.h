@@ -31,8 +31,9 @@ class GpuBatches {
   // One past the nodes from `i` on that it computes; `i` if there are none.
   int run_end(int i);
   // Computes nodes [begin, end), as run_end() said, and waits for them. False, and nothing is
-  // computed, where the GPU has no memory for it: then and from there on the CPU has to.
-  // Errors: failed, interrupted.
+  // computed, where the GPU has no memory for their results: then and from there on the CPU has to.
+  // Errors: failed, interrupted; does_not_fit, where kernels lack memory of their own (or CUDA's
+  // backend ends the process): from there on the CPU has to.
   Result<bool> compute(const ggml_cgraph* graph, int begin, int end);
 
   void set_recorder(RoutingRecorder* recorder) { walk_->set_recorder(recorder); }

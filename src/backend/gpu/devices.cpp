@@ -16,6 +16,12 @@ bool is_unified(ggml_backend_dev_t device) {
          backend == "Metal";
 }
 
+bool takes_our_memory(ggml_backend_dev_t device) {
+  ggml_backend_dev_props props{};
+  ggml_backend_dev_get_props(device, &props);
+  return props.caps.buffer_from_host_ptr;
+}
+
 namespace {
 
 std::vector<GpuDevice> gpus_that_are(bool unified) {

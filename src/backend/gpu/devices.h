@@ -25,5 +25,7 @@ std::optional<GpuDevice> unified_gpu();
 bool is_gpu(ggml_backend_dev_t device);
 // The GPU computes in the machine's RAM.
 bool is_unified(ggml_backend_dev_t device);
+// It can be shown memory of ours there. CUDA's integrated GPUs cannot.
+bool takes_our_memory(ggml_backend_dev_t device);
 
 }  // namespace hypura

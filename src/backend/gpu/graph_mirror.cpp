@@ -34,14 +34,15 @@ bool GraphMirror::build(const ggml_cgraph* graph, int begin, int end) {
   // A node has a few sources, each of which may be an input and a view of it; and what
   // graph_to_allocate() adds.
   const size_t nodes = static_cast<size_t>(end - begin);
-  const size_t tensors = nodes * (3 + 2 * GGML_MAX_SRC);
+  const size_t tensors = nodes * (3 + 2 * GGML_MAX_SRC) + 1;
   memory_.resize(std::max(memory_.size(), tensors * ggml_tensor_overhead() +
                                               2 * ggml_graph_overhead_custom(tensors, false)));
   context_.reset(
       ggml_init({.mem_size = memory_.size(), .mem_buffer = memory_.data(), .no_alloc = true}));
   graph_ = ggml_new_graph_custom(context_.get(), tensors, false);
   // Backends look one node too far, and shall not find those of another mirror.
-  std::fill(graph_->nodes, graph_->nodes + tensors, nullptr);
+  ggml_tensor* nothing = ggml_new_tensor_1d(context_.get(), GGML_TYPE_F32, 1);
+  std::fill(graph_->nodes, graph_->nodes + tensors, nothing);
 
   for (int i = begin; i < end; ++i) {
     ggml_tensor* node = graph->nodes[i];

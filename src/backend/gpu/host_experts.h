@@ -34,7 +34,7 @@ class HostExperts {
 
   // Hands all of `wanted` to `take`, each once, as they are there; the bytes stay until release().
   // Where RAM has fewer slots than are wanted, `settle` is called, which waits until nothing that
-  // was taken so far is read any more.
+  // was taken so far is read any more, or gives up on it.
   // Experts of a tensor should be in order: then the drive and the bus see long runs.
   Status fetch(std::span<const ExpertSlice> wanted, const Take& take,
                const std::function<void()>& settle);

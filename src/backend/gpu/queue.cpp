@@ -30,8 +30,9 @@ void GpuQueue::compute_after(size_t event, ggml_backend_t compute) {
   if (queue_ != nullptr) ggml_backend_event_wait(compute, events_[event].get());
 }
 
-void GpuQueue::wait(size_t event) {
-  if (queue_ != nullptr) ggml_backend_event_synchronize(events_[event].get());
+void GpuQueue::recycle() {
+  if (queue_ == nullptr) return;
+  for (const ggml_backend_event_ptr& event : events_) ggml_backend_event_synchronize(event.get());
 }
 
 }  // namespace hypura

@@ -18,14 +18,16 @@ class GpuQueue {
   ggml_backend_t copies(ggml_backend_t compute) const {
     return queue_ == nullptr ? compute : queue_.get();
   }
-  // Marks what one of the two was told so far, for the other to wait for, or for us.
+  // Marks what one of the two was told so far, for the other to wait for.
   void mark_computed(size_t event, ggml_backend_t compute);
   void copy_after(size_t event);
   void mark_copied(size_t event);
   void compute_after(size_t event, ggml_backend_t compute);
-  void wait(size_t event);
   // Blocks until nothing is copied any more.
   void synchronize(ggml_backend_t compute) const { ggml_backend_synchronize(copies(compute)); }
+  // Vulkan keeps an object for every mark until somebody waits for the event. REQUIRES: nothing is
+  // computed or copied.
+  void recycle();
 
  private:
   ggml_backend_ptr queue_;

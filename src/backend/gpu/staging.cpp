@@ -2,9 +2,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include "backend/gpu/cache.h"
 #include "base/units.h"
 
 namespace hypura {
+namespace {
+
+constexpr size_t kPaddingMax = 4096;  // that is cleared at a time
+
+}  // namespace
 
 Result<std::unique_ptr<GpuStaging>> GpuStaging::create(ggml_backend_dev_t gpu, GpuQueue& queue,
                                                        size_t first_event, uint64_t place_bytes,
@@ -41,11 +51,17 @@ ggml_tensor* GpuStaging::take(const ggml_tensor& weight, ggml_backend_t compute)
   tensor.extra = nullptr;
   const size_t bytes = ggml_backend_buffer_get_alloc_size(place.buffer.get(), &tensor);
   if (bytes > ggml_backend_buffer_get_size(place.buffer.get())) return nullptr;
-  // What follows the tensor is cleared at once, without regard to queues.
-  if (place.used && bytes > ggml_nbytes(&tensor)) queue_.wait(place.computed);
   place.used = true;
-  ggml_backend_tensor_alloc(place.buffer.get(), &tensor,
-                            ggml_backend_buffer_get_base(place.buffer.get()));
+  // Not by ggml_backend_tensor_alloc(), which clears the padding without regard to queues.
+  tensor.buffer = place.buffer.get();
+  tensor.data = ggml_backend_buffer_get_base(place.buffer.get());
+  static constexpr std::array<std::byte, kPaddingMax> kZeros{};
+  const uint64_t own = ggml_nbytes(&tensor);
+  for (uint64_t begin = own; begin < bytes; begin += kZeros.size()) {
+    ggml_tensor padding = bytes_of(tensor, begin, std::min<uint64_t>(bytes - begin, kZeros.size()));
+    ggml_backend_tensor_set_async(queue_.copies(compute), &padding, kZeros.data(), 0,
+                                  ggml_nbytes(&padding));
+  }
   return &tensor;
 }
 

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "backend/gpu/devices.h"
 #include "base/check.h"
 #include "base/units.h"
 
@@ -14,8 +15,11 @@ Result<UnifiedMemory> UnifiedMemory::wrap(ggml_backend_dev_t gpu,
   UnifiedMemory unified;
   for (const std::span<std::byte> part : memory) {
     if (part.empty()) continue;
-    ggml_backend_buffer_ptr buffer(
-        ggml_backend_dev_buffer_from_host_ptr(gpu, part.data(), part.size(), part.size()));
+    ggml_backend_buffer_ptr buffer;
+    if (takes_our_memory(gpu)) {
+      buffer.reset(
+          ggml_backend_dev_buffer_from_host_ptr(gpu, part.data(), part.size(), part.size()));
+    }
     if (buffer == nullptr) {
       return Status(StatusCode::failed,
                     fmt::format("the GPU cannot compute in {} of RAM", format_bytes(part.size())))

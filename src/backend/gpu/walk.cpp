@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include "backend/routing_ids.h"
@@ -67,13 +68,11 @@ ggml_status GpuWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphComput
   graph_ = graph;
   error_ = Status();
   ids_ = nullptr;
-  staged_before_ = false;
+  staged_before_ = settled_before_ = false;
   runner_.begin(backend, graph, gpu_compute);
   tap_.begin();
 
-  Status status;
-  for (int i = 0; i < graph->n_nodes && status.ok(); ++i) status = visit(i);
-  if (status.ok()) status = runner_.flush(graph->n_nodes);
+  Status status = visit_all();
   end_group();
   host_.forget();
   if (status.ok()) return GGML_STATUS_SUCCESS;
@@ -84,9 +83,20 @@ ggml_status GpuWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphComput
   return GGML_STATUS_FAILED;
 }
 
+Status GpuWalk::visit_all() try {
+  Status status;
+  for (int i = 0; i < graph_->n_nodes && status.ok(); ++i) status = visit(i);
+  if (status.ok()) status = runner_.flush(graph_->n_nodes);
+  return status;
+} catch (const std::exception& error) {
+  // Vulkan's way to say that memory is out, or the device is gone.
+  return Status(StatusCode::does_not_fit, "the GPU could not go on").because(error.what());
+}
+
 void GpuWalk::settle() {
   ggml_backend_synchronize(backend_);
   queue_.synchronize(backend_);
+  if (!std::exchange(settled_before_, true)) queue_.recycle();
   host_.release();
   pieces_.clear();
   sent_.clear();
@@ -202,6 +212,7 @@ void GpuWalk::end_group() {
   const bool complete = staged_ == members_.size();
   for (const Kept& kept : kept_) layer_->table->finish_load(kept.slot, complete);
   kept_.clear();
+  layer_ = nullptr;
   staged_ = 0;
   pins_.clear();
   ids_ = nullptr;

@@ -20,7 +20,7 @@
 
 namespace hypura {
 
-// What of a GPU's memory weights have that do not fit there: experts, and dense matrices of batches.
+// What of a GPU's memory weights have that do not fit there: experts, and matrices of batches.
 struct GpuExpertsOptions {
   ggml_backend_dev_t gpu = nullptr;
   bool unified = false;   // it computes in RAM, and needs no cache
@@ -70,10 +70,12 @@ class GpuWalk {
  private:
   static constexpr size_t kMembersMax = 8;
   static constexpr size_t kIdsBytes = 4096;  // for the slots of one
-  // Of the queue: what all members but the last wait for, and the last one; then staging's.
+  // Of the queue: what all members but the last wait for, and the last one; what came from the
+  // cache; then staging's.
   static constexpr size_t kFirstCopied = 0;
   static constexpr size_t kLastCopied = 1;
-  static constexpr size_t kStagingEvents = 2;
+  static constexpr size_t kCacheCopied = 2;
+  static constexpr size_t kStagingEvents = 3;
 
   // A tensor that computes with the routing at hand, and the slots that do it: here and there.
   struct Member {
@@ -91,6 +93,7 @@ class GpuWalk {
 
   GpuWalk(const ModelIndex& index, Residency& residency, const GpuExpertsOptions& options);
 
+  Status visit_all();
   Status visit(int i);
   Status visit_experts(int i, const Weight& weight);
   Status visit_dense(int i, TensorId tensor);
@@ -132,7 +135,8 @@ class GpuWalk {
   StopSignals stop_;
   ggml_backend_t backend_ = nullptr;
   ggml_cgraph* graph_ = nullptr;
-  bool staged_before_ = false;  // in this graph
+  bool staged_before_ = false;   // in this graph
+  bool settled_before_ = false;  // likewise
 
   std::vector<double> used_;     // by tensor: share of its experts that the last batch used
   double used_last_ = 0;         // of the tensor seen last: what is unknown is taken to be like it

@@ -12,6 +12,15 @@ namespace hypura {
 Status GpuWalk::fill_slots() {
   SlotTable& table = *layer_->table;
   missing_.clear();
+  // Ends them however this ends: backends may throw.
+  struct Loads {
+    SlotTable& table;
+    const std::vector<Kept>& slots;
+    bool complete = false;
+    ~Loads() {
+      for (const Kept& one : slots) table.finish_load(one.slot, complete);
+    }
+  } loads{.table = table, .slots = missing_};
   for (const uint32_t expert : experts_) {
     table.use(SliceId{expert});
     if (const auto slot = table.find(SliceId{expert})) pins_.emplace_back(table, *slot);
@@ -47,7 +56,7 @@ Status GpuWalk::fill_slots() {
   queue_.compute_after(kFirstCopied, backend_);
   if (status.ok()) status = copy_to_slots(last * missing_.size(), wanted_.size());
   queue_.mark_copied(kLastCopied);
-  for (const Kept& one : missing_) table.finish_load(one.slot, status.ok());
+  loads.complete = status.ok();
   return status;
 }
 
@@ -105,6 +114,7 @@ void GpuWalk::send_slots(Member& member) {
   ids = *ids_;
   ids.op = GGML_OP_NONE;
   ids.view_src = nullptr;
+  ids.view_offs = 0;
   ids.buffer = id_buffer_.get();
   ids.data = static_cast<std::byte*>(ggml_backend_buffer_get_base(id_buffer_.get())) +
              static_cast<size_t>(&member - members_.data()) * kIdsBytes;

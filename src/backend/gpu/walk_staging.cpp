@@ -101,6 +101,9 @@ Result<const ggml_tensor*> GpuWalk::stage(TensorId id, const ggml_tensor& weight
     ggml_tensor to = part(one.expert, 1);
     ggml_backend_tensor_copy_async(backend_, backend_, &from, &to);
   }
+  // Some backends know what nodes read and write, and nothing of copies.
+  queue_.mark_computed(kCacheCopied, backend_);
+  queue_.compute_after(kCacheCopied, backend_);
   stats_.hits += cached.size();
   ++staged_;
   return place;
