@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <utility>
 
@@ -20,6 +21,13 @@
 
 namespace hypura {
 namespace {
+
+// Of a GPU: Vulkan's way to say that memory is out, or the device is gone.
+Status backend_threw(const std::exception& error) {
+  return Status(StatusCode::failed, "the GPU could not go on")
+      .because(error.what())
+      .suggest("a smaller --gpu-budget, or 0");
+}
 
 // Room `auto` leaves for code, vocabulary and metadata until they are measured: the bar for them.
 constexpr uint64_t kProcessBaseBytes = 128 * kMiB;
@@ -466,12 +474,16 @@ void Engine::share_threads() {
   }
 }
 
-Status Engine::decode(const llama_batch& batch) {
+Status Engine::decode(const llama_batch& batch) try {
   return finish(llama_decode(context_.get(), batch), "decode");
+} catch (const std::exception& error) {
+  return backend_threw(error);
 }
 
-Status Engine::encode(const llama_batch& batch) {
+Status Engine::encode(const llama_batch& batch) try {
   return finish(llama_encode(context_.get(), batch), "encode");
+} catch (const std::exception& error) {
+  return backend_threw(error);
 }
 
 Status Engine::finish(int code, const char* what) {

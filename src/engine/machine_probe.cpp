@@ -75,10 +75,8 @@ class Probe {
     if (Status status = measure_drive(); !status.ok()) return status;
     arena_ = Arena();  // the processor's part has memory of its own
     if (Status status = measure_compute(); !status.ok()) return status;
-    if (!quick_) {
-      profile_.gpus = probe_gpus(options_.stop);
-      measure_touch();
-    }
+    profile_.gpus = probe_gpus(options_.stop);
+    if (!quick_) measure_touch();
     doubts_.throttle_events = throttle_events() - throttled_before;
     profile_.warnings = warnings_of(doubts_);
     tell("done", 1);

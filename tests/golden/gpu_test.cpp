@@ -293,6 +293,37 @@ std::string survive_faults(const Script& script, HostGpuKind kind, Takes takes) 
   return std::string();
 }
 
+// A GPU whose backend throws in the middle of things: an error, and then the right bits again.
+std::string survive_a_broken_gpu(const Script& script, Takes takes) {
+  quiet_llama_log(false);
+  Trace reference;
+  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
+  register_host_gpu(kFree, kFree);
+  PlanSummary all;
+  if (std::string text = run(resident_options(script), script, reference, &all); !text.empty()) {
+    return "all on the GPU: " + text;
+  }
+  for (const uint64_t graphs : {1, 2, 5, 12, 30}) {
+    EngineOptions options = streamed_options(script, {.kind = RamBudget::Kind::minimum});
+    options.mode = Mode::automatic;
+    options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = gpu_bytes(all, 0.75)};
+    options.gpu_takes_experts = takes == Takes::experts;
+    if (takes == Takes::batches) options.gpu_takes_batches = true;
+    auto engine = Engine::open(options);
+    if (!engine.ok()) return engine.status().to_string();
+    for (const bool broken : {true, false}) {
+      llama_memory_clear(llama_get_memory((*engine)->context()), true);
+      break_host_gpu(broken ? graphs : 0);
+      auto trace = run_script(**engine, script);
+      const std::string at = fmt::format("graph {}, {}: ", graphs, broken ? "broken" : "whole");
+      if (trace.ok() == broken) return at + (broken ? "no error" : trace.status().to_string());
+      if (broken) continue;
+      if (std::string text = difference(reference, *trace); !text.empty()) return at + text;
+    }
+  }
+  return std::string();
+}
+
 class Gpu : public testing::TestWithParam<Shape> {
  protected:
   void SetUp() override {
@@ -365,6 +396,14 @@ TEST_P(GpuCopies, BatchesOfAFaultyDriveGiveRightBitsOrACleanError) {
     return survive_faults(script, HostGpuKind::discrete, Takes::batches);
   };
   EXPECT_EQ(in_child(survive, kSeconds), "");
+}
+
+TEST_P(GpuCopies, ABackendThatThrowsLeavesNothingWrong) {
+  const Script script{
+      .model = model_, .prompt_tokens = 70, .generated_tokens = 2, .micro_batch = 35};
+  for (const Takes takes : {Takes::experts, Takes::batches}) {
+    EXPECT_EQ(in_child([&] { return survive_a_broken_gpu(script, takes); }, kSeconds), "");
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, GpuCopies, testing::ValuesIn(kDeepShapes), name_of);

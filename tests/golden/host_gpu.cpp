@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <stdexcept>
 
 #include "ggml-backend-impl.h"
 #include "ggml-cpu.h"
@@ -17,6 +18,7 @@ size_t g_count = 1;
 std::atomic<uint64_t> g_bytes = 0;
 std::atomic<uint64_t> g_graphs = 0;
 std::atomic<uint64_t> g_shown_bytes = 0;
+uint64_t g_graphs_until_broken = 0;  // 0: never
 
 void (*g_cpu_free)(ggml_backend_buffer_t) = nullptr;
 ggml_status (*g_cpu_compute)(ggml_backend_t, ggml_cgraph*) = nullptr;
@@ -55,6 +57,9 @@ ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t type, size_t size) {
 
 ggml_status compute(ggml_backend_t backend, ggml_cgraph* graph) {
   ++g_graphs;
+  if (g_graphs_until_broken > 0 && --g_graphs_until_broken == 0) {
+    throw std::runtime_error("ErrorOutOfDeviceMemory");
+  }
   return g_cpu_compute(backend, graph);
 }
 
@@ -146,6 +151,7 @@ void register_host_gpu(uint64_t free_bytes, uint64_t real_bytes, HostGpuKind kin
 }
 
 void limit_host_gpu(uint64_t real_bytes) { g_real_bytes = real_bytes; }
+void break_host_gpu(uint64_t graphs) { g_graphs_until_broken = graphs; }
 
 uint64_t host_gpu_bytes() { return g_bytes; }
 uint64_t host_gpu_shown_bytes() { return g_shown_bytes; }

@@ -16,6 +16,9 @@ void register_host_gpu(uint64_t free_bytes, uint64_t real_bytes,
 // From here on it has `real_bytes`.
 void limit_host_gpu(uint64_t real_bytes);
 
+// The `graphs`-th graph from here on throws, as Vulkan's backend does where memory is out.
+void break_host_gpu(uint64_t graphs);
+
 // Of its memory, now.
 uint64_t host_gpu_bytes();
 // Of RAM, shown to it by now.

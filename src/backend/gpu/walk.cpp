@@ -90,7 +90,9 @@ Status GpuWalk::visit_all() try {
   return status;
 } catch (const std::exception& error) {
   // Vulkan's way to say that memory is out, or the device is gone.
-  return Status(StatusCode::does_not_fit, "the GPU could not go on").because(error.what());
+  return Status(StatusCode::does_not_fit, "the GPU could not go on")
+      .because(error.what())
+      .suggest("a smaller --gpu-budget, or 0");
 }
 
 void GpuWalk::settle() {

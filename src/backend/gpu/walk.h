@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "backend/gpu/cache.h"
@@ -117,6 +118,7 @@ class GpuWalk {
   void choose_kept();
   Result<const ggml_tensor*> take_place(TensorId id, const ggml_tensor& weight);
   Result<const ggml_tensor*> stage(TensorId id, const ggml_tensor& weight);
+  void upload(const ggml_tensor& place, uint64_t offset, std::span<const std::byte> data);
   void clear_behind(TensorId id, const ggml_tensor& place);
   Result<const ggml_tensor*> stage_dense(TensorId id, const ggml_tensor& weight);
   void use_place(int i, int position, const ggml_tensor& place);

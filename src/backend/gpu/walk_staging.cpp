@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 #include <utility>
 
 namespace hypura {
@@ -15,6 +16,8 @@ namespace {
 constexpr size_t kReadBehind = 512;
 // Of a row, by CUDA's products of many tokens: 256 values, or 512 of four bits.
 constexpr int64_t kReadAtOnce = 512;
+// Of a copy: Vulkan's backend keeps as much RAM as the largest one took.
+constexpr uint64_t kCopyBytesMax = uint64_t{16} << 20;
 
 }  // namespace
 
@@ -53,6 +56,15 @@ Result<const ggml_tensor*> GpuWalk::take_place(TensorId id, const ggml_tensor& w
       .suggest("--gpu-budget 0");
 }
 
+void GpuWalk::upload(const ggml_tensor& place, uint64_t offset, std::span<const std::byte> data) {
+  for (uint64_t begin = 0; begin < data.size(); begin += kCopyBytesMax) {
+    const uint64_t bytes = std::min<uint64_t>(kCopyBytesMax, data.size() - begin);
+    ggml_tensor to = bytes_of(place, offset + begin, bytes);
+    ggml_backend_tensor_set_async(queue_.copies(backend_), &to, data.data() + begin, 0, bytes);
+  }
+  stats_.copied_bytes += data.size();
+}
+
 // A tensor with the group's experts in it. What the cache has comes from there.
 Result<const ggml_tensor*> GpuWalk::stage(TensorId id, const ggml_tensor& weight) {
   const ggml_backend_t copies = queue_.copies(backend_);
@@ -64,8 +76,8 @@ Result<const ggml_tensor*> GpuWalk::stage(TensorId id, const ggml_tensor& weight
   if (!taken.ok()) return taken;
   const ggml_tensor* place = *taken;
   const uint64_t expert_bytes = index_.tensor(id).expert_bytes();
-  const auto part = [&](uint32_t expert, size_t count) {
-    return bytes_of(*place, expert * expert_bytes, count * expert_bytes);
+  const auto part = [&](uint32_t expert) {
+    return bytes_of(*place, expert * expert_bytes, expert_bytes);
   };
   const GpuCache::Layer* layer = cache_->layer(id);
   std::vector<Kept> cached;
@@ -79,17 +91,15 @@ Result<const ggml_tensor*> GpuWalk::stage(TensorId id, const ggml_tensor& weight
     }
   }
   const auto take = [&](size_t first, size_t count, const std::byte* data) {
-    ggml_tensor to = part(wanted_[first].expert, count);
-    ggml_backend_tensor_set_async(copies, &to, data, 0, ggml_nbytes(&to));
+    upload(*place, wanted_[first].expert * expert_bytes, {data, count * expert_bytes});
     stats_.misses += count;
-    stats_.copied_bytes += ggml_nbytes(&to);
   };
   if (Status status = host_.fetch(wanted_, take, [this] { queue_.synchronize(backend_); });
       !status.ok()) {
     return status;
   }
   for (const Kept& kept : kept_) {
-    const ggml_tensor from = part(kept.expert, 1);
+    const ggml_tensor from = part(kept.expert);
     ggml_tensor to = cache_->slot(id, kept.slot);
     ggml_backend_tensor_copy_async(copies, copies, &from, &to);
   }
@@ -98,7 +108,7 @@ Result<const ggml_tensor*> GpuWalk::stage(TensorId id, const ggml_tensor& weight
   // Beside the copies of what follows.
   for (const Kept& one : cached) {
     const ggml_tensor from = cache_->slot(id, one.slot);
-    ggml_tensor to = part(one.expert, 1);
+    ggml_tensor to = part(one.expert);
     ggml_backend_tensor_copy_async(backend_, backend_, &from, &to);
   }
   // Some backends know what nodes read and write, and nothing of copies.
@@ -130,13 +140,8 @@ void GpuWalk::clear_behind(TensorId id, const ggml_tensor& place) {
 Result<const ggml_tensor*> GpuWalk::stage_dense(TensorId id, const ggml_tensor& weight) {
   const Result<const ggml_tensor*> place = take_place(id, weight);
   if (!place.ok()) return place;
-  const auto copy = [&](uint64_t offset, uint64_t bytes, const std::byte* data) {
-    ggml_tensor to = bytes_of(**place, offset, bytes);
-    ggml_backend_tensor_set_async(queue_.copies(backend_), &to, data, 0, bytes);
-    stats_.copied_bytes += bytes;
-  };
   if (const std::byte* pinned = residency_.pinned(id)) {
-    copy(0, ggml_nbytes(&weight), pinned);
+    upload(**place, 0, {pinned, ggml_nbytes(&weight)});
   } else {
     DenseRing& ring = residency_.ring();
     const uint64_t row_bytes = weight.nb[1];
@@ -149,8 +154,8 @@ Result<const ggml_tensor*> GpuWalk::stage_dense(TensorId id, const ggml_tensor& 
       const Residency::Piece piece = residency_.piece(id, number);
       Result<DenseRing::PieceLease> lease = ring.acquire(piece.index);
       if (!lease.ok()) return lease.status();
-      copy(static_cast<uint64_t>(piece.first_row) * row_bytes,
-           static_cast<uint64_t>(piece.rows) * row_bytes, lease->data());
+      upload(**place, static_cast<uint64_t>(piece.first_row) * row_bytes,
+             {lease->data(), static_cast<uint64_t>(piece.rows) * row_bytes});
       pieces_.push_back(*std::move(lease));
     }
   }
