@@ -338,32 +338,32 @@ class Gpu : public testing::TestWithParam<Shape> {
 
   const std::string folder_ = testing::TempDir() + "hypura-gpu-" + GetParam().name;
   const std::string model_ = folder_ + "/m.gguf";
+  // Two micro-batches, and a token.
+  const Script script_{.model = model_, .prompt_tokens = 81, .generated_tokens = 16};
 };
 
 std::string name_of(const testing::TestParamInfo<Shape>& shape) { return shape.param.name; }
 
 TEST_P(Gpu, BitsAreThoseOfRam) {
-  const auto compare = [&] {
-    return compare_placements({.model = model_}, HostGpuKind::discrete);
-  };
+  const auto compare = [&] { return compare_placements(script_, HostGpuKind::discrete); };
   EXPECT_EQ(in_child(compare, kSeconds), "");
 }
 
 TEST_P(Gpu, BitsOfBatchesAreThoseOfRam) {
-  const Script script{.model = model_};
-  EXPECT_EQ(in_child([&] { return compare_batches(script, 0); }, kSeconds), "");
+  EXPECT_EQ(in_child([&] { return compare_batches(script_, 0); }, kSeconds), "");
   // Several sequences, and experts of which some are not used.
   const Script few{.model = model_, .prompt_tokens = 33, .micro_batch = 33, .sequences = 2};
   EXPECT_EQ(in_child([&] { return compare_batches(few, 0); }, kSeconds), "");
 }
 
 TEST_P(Gpu, BatchesOfAGpuWithoutMemoryForThemAreTheCpus) {
-  EXPECT_EQ(in_child([&] { return compare_batches({.model = model_}, 1); }, kSeconds), "");
+  EXPECT_EQ(in_child([&] { return compare_batches(script_, 1); }, kSeconds), "");
 }
 
 TEST_P(Gpu, BitsOfTwoAreThoseOfRam) {
   // With two of these llama.cpp would choose to do without, which changes bits.
-  const Script script{.model = model_, .flash_attention = LLAMA_FLASH_ATTN_TYPE_ENABLED};
+  Script script = script_;
+  script.flash_attention = LLAMA_FLASH_ATTN_TYPE_ENABLED;
   const auto compare = [&] { return compare_placements(script, HostGpuKind::two); };
   EXPECT_EQ(in_child(compare, kSeconds), "");
 }
@@ -373,11 +373,11 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Gpu, testing::ValuesIn(kShapes), name_of);
 class GpuCopies : public Gpu {};
 
 TEST_P(GpuCopies, BitsAreThoseOfRam) {
-  EXPECT_EQ(in_child([&] { return compare_copies({.model = model_}); }, kSeconds), "");
+  EXPECT_EQ(in_child([&] { return compare_copies(script_); }, kSeconds), "");
 }
 
 TEST_P(GpuCopies, BitsOfUnifiedMemoryAreThoseOfRam) {
-  EXPECT_EQ(in_child([&] { return compare_unified({.model = model_}); }, kSeconds), "");
+  EXPECT_EQ(in_child([&] { return compare_unified(script_); }, kSeconds), "");
 }
 
 TEST_P(GpuCopies, AFaultyDriveGivesRightBitsOrACleanError) {
