@@ -9,10 +9,10 @@
 
 namespace hypura {
 
-void NodeRunner::begin(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute) {
+void NodeRunner::begin(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute backend_compute) {
   backend_ = backend;
   graph_ = graph;
-  compute_ = cpu_compute;
+  compute_ = backend_compute;
   next_ = 0;
 }
 

@@ -14,7 +14,7 @@ namespace hypura {
 
 using GraphCompute = ggml_status (*)(ggml_backend_t, ggml_cgraph*);
 
-// Hands runs of nodes to the CPU backend, with some of their sources replaced by shadows: copies
+// Hands runs of nodes to a backend, with some of their sources replaced by shadows: copies
 // of a weight's tensor whose data lies in a slot. Replaced sources are restored after the run, so
 // that llama.cpp finds its graph as it built it. Shadows and index buffers are reused: nothing is
 // allocated once all graphs have been seen.
@@ -23,7 +23,7 @@ class NodeRunner {
   // `on_flushed` runs after each flush: leases of the run end there.
   explicit NodeRunner(std::function<void()> on_flushed) : on_flushed_(std::move(on_flushed)) {}
 
-  void begin(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute);
+  void begin(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute backend_compute);
   // First node not computed yet.
   int next() const { return next_; }
 

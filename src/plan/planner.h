@@ -32,7 +32,7 @@ struct ModelDemand {
   // to be.
   std::vector<uint64_t> repacked_bytes;
 
-  // A CPU's are about as large.
+  // Where they are not known, a CPU's, which are no smaller in what was measured.
   uint64_t gpu_activations() const {
     return gpu_compute_bytes > 0 ? gpu_compute_bytes : compute_bytes;
   }
