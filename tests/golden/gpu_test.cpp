@@ -76,22 +76,27 @@ std::string run(const EngineOptions& options, const Script& script, const Trace&
   return difference(reference, *trace);
 }
 
+// The whole model in RAM, then on a GPU of that kind, which is there from here on.
+std::string run_whole(const Script& script, HostGpuKind kind, Trace* reference, PlanSummary* all) {
+  quiet_llama_log(false);
+  if (std::string text = run_in_ram(script, reference); !text.empty()) return text;
+  register_host_gpu(kFree, kFree, kind);
+  const std::string text = run(resident_options(script), script, *reference, all);
+  if (!text.empty()) return "all on the GPU: " + text;
+  return all->gpu.weight_bytes > 0 ? std::string() : "the GPU takes no part";
+}
+
 // Everywhere between all on the GPU and one layer's attention, and RAM from plenty to the least.
 std::string compare_placements(const Script& script, HostGpuKind kind) {
-  quiet_llama_log(false);
   Trace reference;
-  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
-  EngineOptions resident = resident_options(script);
-  register_host_gpu(kFree, kFree, kind);
   PlanSummary all;
-  if (std::string text = run(resident, script, reference, &all); !text.empty()) {
-    return "all on the GPU: " + text;
-  }
-  if (all.gpu.weight_bytes == 0) return "the GPU takes no part";
+  std::string wrong = run_whole(script, kind, &reference, &all);
+  if (!wrong.empty()) return wrong;
   for (const double share : {0.9, 0.6, 0.35, 0.15}) {
     for (const bool streams : {false, true}) {
       EngineOptions options =
-          streams ? streamed_options(script, {.kind = RamBudget::Kind::minimum}) : resident;
+          streams ? streamed_options(script, {.kind = RamBudget::Kind::minimum})
+                  : resident_options(script);
       options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = gpu_bytes(all, share)};
       options.gpu_takes_experts = false;
       PlanSummary plan;
@@ -111,14 +116,10 @@ std::string compare_placements(const Script& script, HostGpuKind kind) {
 // the CPU: with all layers there and with one, from RAM's slots, its ring, and what stays in RAM.
 // With `lacks`, that the GPU turns out not to have, the CPU computes all of it.
 std::string compare_batches(Script script, uint64_t lacks) {
-  quiet_llama_log(false);
   Trace reference;
-  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
-  register_host_gpu(kFree, kFree);
   PlanSummary all;
-  if (std::string text = run(resident_options(script), script, reference, &all); !text.empty()) {
-    return "all on the GPU: " + text;
-  }
+  std::string wrong = run_whole(script, HostGpuKind::discrete, &reference, &all);
+  if (!wrong.empty()) return wrong;
   const RamBudget least{.kind = RamBudget::Kind::minimum};
   const RamBudget half{.kind = RamBudget::Kind::bytes,
                        .bytes = all.fixed_bytes + all.weight_bytes / 2};
@@ -153,15 +154,10 @@ std::string compare_batches(Script script, uint64_t lacks) {
 // Experts that do not fit there are copied to the GPU: from RAM for good, from the least that RAM
 // can hold, and while it is the drive that they come from.
 std::string compare_copies(const Script& script) {
-  quiet_llama_log(false);
   Trace reference;
-  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
-  EngineOptions resident = resident_options(script);
-  register_host_gpu(kFree, kFree);
   PlanSummary all;
-  if (std::string text = run(resident, script, reference, &all); !text.empty()) {
-    return "all on the GPU: " + text;
-  }
+  std::string wrong = run_whole(script, HostGpuKind::discrete, &reference, &all);
+  if (!wrong.empty()) return wrong;
   for (const double share : {0.9, 0.75}) {
     for (const auto& [budget, where] :
          {std::pair(RamBudget{.kind = RamBudget::Kind::minimum}, "the drive"),
@@ -191,16 +187,11 @@ std::string compare_copies(const Script& script) {
 // A GPU that computes in RAM: of a model that fits all of it, of one that does not the experts in
 // the slots that they are read into.
 std::string compare_unified(const Script& script) {
-  quiet_llama_log(false);
   Trace reference;
-  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
-  EngineOptions resident = resident_options(script);
-  register_host_gpu(kFree, kFree, HostGpuKind::unified);
   PlanSummary all;
-  if (std::string text = run(resident, script, reference, &all); !text.empty()) {
-    return "all of it: " + text;
-  }
-  if (!all.gpu.unified || all.gpu.weight_bytes == 0) return "the GPU takes no part";
+  std::string wrong = run_whole(script, HostGpuKind::unified, &reference, &all);
+  if (!wrong.empty()) return wrong;
+  if (!all.gpu.unified) return "the GPU has memory of its own";
   for (const RamBudget& budget : {RamBudget{.kind = RamBudget::Kind::minimum},
                                   RamBudget{.kind = RamBudget::Kind::bytes,
                                             .bytes = all.fixed_bytes + all.weight_bytes / 2}}) {
@@ -221,16 +212,13 @@ std::string compare_unified(const Script& script) {
 
 // One that cannot be shown the slots has all of a model that fits, and no part in one that streams.
 std::string compare_integrated(const Script& script) {
-  quiet_llama_log(false);
   Trace reference;
-  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
-  register_host_gpu(kFree, kFree, HostGpuKind::integrated);
+  PlanSummary all;
+  std::string wrong = run_whole(script, HostGpuKind::integrated, &reference, &all);
+  if (!wrong.empty()) return wrong;
   PlanSummary plan;
-  std::string text = run(resident_options(script), script, reference, &plan);
-  if (!text.empty()) return "all of it: " + text;
-  if (plan.gpu.weight_bytes == 0) return "the GPU takes no part";
   const RamBudget least{.kind = RamBudget::Kind::minimum};
-  text = run(streamed_options(script, least), script, reference, &plan);
+  const std::string text = run(streamed_options(script, least), script, reference, &plan);
   if (!text.empty()) return "streamed: " + text;
   if (plan.gpu.weight_bytes > 0 || plan.gpu.shrunk) return "the GPU takes part in what streams";
   return std::string();
@@ -241,14 +229,10 @@ enum class Takes : uint8_t { experts, batches };
 // A drive that fails now and then (a run reads thousands of times), below a GPU that takes experts
 // or batches from RAM's slots: the right bits or a clean error, also from an engine that had one.
 std::string survive_faults(const Script& script, HostGpuKind kind, Takes takes) {
-  quiet_llama_log(false);
   Trace reference;
-  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
-  register_host_gpu(kFree, kFree, kind);
   PlanSummary all;
-  if (std::string text = run(resident_options(script), script, reference, &all); !text.empty()) {
-    return "all on the GPU: " + text;
-  }
+  std::string wrong = run_whole(script, kind, &reference, &all);
+  if (!wrong.empty()) return wrong;
   int right = 0;
   int failed = 0;
   for (uint32_t seed = 1; seed <= kFaultSeeds; ++seed) {
@@ -295,14 +279,10 @@ std::string survive_faults(const Script& script, HostGpuKind kind, Takes takes) 
 
 // A GPU whose backend throws in the middle of things: an error, and then the right bits again.
 std::string survive_a_broken_gpu(const Script& script, Takes takes) {
-  quiet_llama_log(false);
   Trace reference;
-  if (std::string text = run_in_ram(script, &reference); !text.empty()) return text;
-  register_host_gpu(kFree, kFree);
   PlanSummary all;
-  if (std::string text = run(resident_options(script), script, reference, &all); !text.empty()) {
-    return "all on the GPU: " + text;
-  }
+  std::string wrong = run_whole(script, HostGpuKind::discrete, &reference, &all);
+  if (!wrong.empty()) return wrong;
   for (const uint64_t graphs : {1, 2, 5, 12, 30}) {
     EngineOptions options = streamed_options(script, {.kind = RamBudget::Kind::minimum});
     options.mode = Mode::automatic;
