@@ -225,6 +225,9 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
     return Status(StatusCode::invalid_argument, "");
   }
   if (words.context > 0) engine.params.n_ctx = words.context;
+  if (!asks_for(split->llama, "--ubatch-size")) {
+    engine.micro_batch_most = static_cast<uint32_t>(std::max(0, engine.params.n_batch));
+  }
   options.interactive = engine.params.interactive;
   options.chat = engine.params.conversation_mode == COMMON_CONVERSATION_MODE_ENABLED;
   if (!engine.params.system_prompt.empty() && !options.interactive && !options.chat) {

@@ -24,6 +24,7 @@
 #include "machine/read_through.h"
 #include "model/model_index.h"
 #include "plan/budget.h"
+#include "plan/gpu_batches.h"
 #include "plan/gpu_copies.h"
 #include "plan/gpu_share.h"
 #include "plan/mode.h"
@@ -52,6 +53,9 @@ struct EngineOptions {
   std::optional<bool> gpu_takes_experts;
   // Whether the GPU computes batches of what streams below it. Nothing: where that is faster.
   std::optional<bool> gpu_takes_batches;
+  // Where it does, micro-batches may be chosen as large, in place of those of `params`; 0: they may
+  // not.
+  uint32_t micro_batch_most = 0;
   Mode mode = Mode::automatic;  // mixed is a result, not a wish
   bool exact = false;           // resident without repacking: the bit reference
   bool fast_prompt = false;     // streamed: repacks weights that stay, for other bits
@@ -225,7 +229,16 @@ class Engine {
   Result<ContextSize> measure_on(const std::vector<GpuDevice>& gpus);
   static Result<uint64_t> gpu_activations(EngineOptions options);
   Status share_with_unified_gpu(const GpuDevice& gpu);
+  GpuShare choose_share(const ContextSize& size, uint64_t budget_bytes);
+  GpuShareInput share_input(const ContextSize& size, uint64_t budget_bytes) const;
+  BatchInput batch_input(const ContextSize& size, const GpuShareInput& share) const;
+  bool may_take_batches() const;
+  Result<ContextSize> choose_micro_batch(const std::vector<GpuDevice>& gpus, ContextSize size,
+                                         uint64_t budget_bytes, GpuShare& share);
+  void set_micro_batch(uint32_t tokens);
   void take_share(const GpuShare& share);
+  // Of RAM, for weights.
+  uint64_t budget_beside(const ContextSize& size) const;
   uint64_t page_cache_bytes(const ContextSize& size) const;
   bool gpu_may_take_experts() const;
   bool has_one_gpu() const { return options_.params.devices.size() == 2; }  // and the list's end

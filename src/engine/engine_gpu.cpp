@@ -77,39 +77,92 @@ Result<uint64_t> Engine::gpu_activations(EngineOptions options) {
   return size->gpu_compute_bytes;
 }
 
+GpuShareInput Engine::share_input(const ContextSize& size, uint64_t budget_bytes) const {
+  return {.bytes = saturating_subtract(budget_bytes, size.gpu_compute_bytes + projector_.gpu_bytes),
+          .kv_bytes = size.gpu_kv_bytes};
+}
+
+uint64_t Engine::budget_beside(const ContextSize& size) const {
+  return saturating_subtract(plan_.budget_bytes, size.total_bytes() + plan_.draft_bytes);
+}
+
+bool Engine::may_take_batches() const {
+  return has_one_gpu() && options_.mode != Mode::resident &&
+         options_.gpu_takes_batches.value_or(true);
+}
+
+BatchInput Engine::batch_input(const ContextSize& size, const GpuShareInput& share) const {
+  BatchInput input{.share = share,
+                   .ram_bytes = std::max(budget_beside(size), page_cache_bytes(size)),
+                   .streams = streams(options_.mode),
+                   .asked = options_.gpu_takes_batches.has_value(),
+                   .micro_batch = context_params_.n_ubatch,
+                   .threads = context_params_.n_threads_batch};
+  input.share.batch_compute_bytes = size.gpu_compute_bytes;
+  return input;
+}
+
+// `size`: of a context that is on the GPU as a whole.
+GpuShare Engine::choose_share(const ContextSize& size, uint64_t budget_bytes) {
+  GpuShareInput input = share_input(size, budget_bytes);
+  if (gpu_may_take_experts()) {
+    input.experts_used = static_cast<uint32_t>(index_->info().expert_used_count);
+  }
+  GpuShare share = choose_gpu_share(*index_, input);
+  plan_.gpu.heat = read_heat(options_.statistics_folder, *index_).value_or(kUsualHeat);
+  if (share.experts.has_value() && !options_.gpu_takes_experts.has_value()) {
+    const CopyRates rates = measure_copies(index_->tensor(share.experts->first()).type);
+    share = better_share(*index_, std::move(share), input, rates, plan_.gpu.heat,
+                         budget_beside(size));
+  }
+  if (!may_take_batches()) return share;
+  return better_for_batches(*index_, std::move(share), batch_input(size, input),
+                            options_.machine.value_or(MachineProfile()));
+}
+
+void Engine::set_micro_batch(uint32_t tokens) {
+  common_params& params = options_.params;
+  params.n_ubatch = static_cast<int32_t>(tokens);
+  params.n_batch = std::max(params.n_batch, params.n_ubatch);
+  context_params_.n_ubatch = tokens;
+  context_params_.n_batch = static_cast<uint32_t>(params.n_batch);
+}
+
+// Sizes and `share` with the micro-batch that is best for batches, if that is another one than
+// asked for: where they are still taken with what it really needs.
+Result<ContextSize> Engine::choose_micro_batch(const std::vector<GpuDevice>& gpus,
+                                               ContextSize size, uint64_t budget_bytes,
+                                               GpuShare& share) {
+  if (!may_take_batches() || share.on_gpu.empty() || share.experts.has_value()) return size;
+  const uint32_t usual = context_params_.n_ubatch;
+  const uint32_t best =
+      better_micro_batch(*index_, batch_input(size, share_input(size, budget_bytes)),
+                         size.compute_bytes,
+                         std::min(options_.micro_batch_most, context_params_.n_ctx),
+                         options_.machine.value_or(MachineProfile()));
+  if (best == usual) return size;
+  set_micro_batch(best);
+  Result<ContextSize> larger = measure_on(gpus);
+  if (!larger.ok()) return larger;
+  GpuShare other = choose_share(*larger, budget_bytes);
+  if (!other.batches.has_value()) {
+    set_micro_batch(usual);
+    return size;
+  }
+  share = std::move(other);
+  return larger;
+}
+
 // `asked`: less than a layer is an error.
 Status Engine::share_with_gpu(const std::vector<GpuDevice>& gpus, uint64_t budget_bytes,
                               bool asked) {
   common_params& params = options_.params;
   GpuSummary& gpu = plan_.gpu;
-  const Result<ContextSize> size = measure_on(gpus);
+  Result<ContextSize> size = measure_on(gpus);
   if (!size.ok()) return size.status();
-  GpuShareInput input{
-      .bytes = saturating_subtract(budget_bytes, size->gpu_compute_bytes + projector_.gpu_bytes),
-      .kv_bytes = size->gpu_kv_bytes};
-  if (gpu_may_take_experts()) {
-    input.experts_used = static_cast<uint32_t>(index_->info().expert_used_count);
-  }
-  GpuShare share = choose_gpu_share(*index_, input);
-  const uint64_t ram_bytes =
-      saturating_subtract(plan_.budget_bytes, size->total_bytes() + plan_.draft_bytes);
-  gpu.heat = read_heat(options_.statistics_folder, *index_).value_or(kUsualHeat);
-  if (share.experts.has_value() && !options_.gpu_takes_experts.has_value()) {
-    const CopyRates rates = measure_copies(index_->tensor(share.experts->first()).type);
-    share = better_share(*index_, std::move(share), input, rates, gpu.heat, ram_bytes);
-  }
-  const bool may_stream = has_one_gpu() && options_.mode != Mode::resident;
-  if (may_stream && options_.gpu_takes_batches.value_or(true)) {
-    input.batch_compute_bytes = size->gpu_compute_bytes;
-    share = better_for_batches(*index_, std::move(share),
-                               {.share = input,
-                                .ram_bytes = std::max(ram_bytes, page_cache_bytes(*size)),
-                                .streams = streams(options_.mode),
-                                .asked = options_.gpu_takes_batches.has_value(),
-                                .micro_batch = context_params_.n_ubatch,
-                                .threads = context_params_.n_threads_batch},
-                               options_.machine.value_or(MachineProfile()));
-  }
+  GpuShare share = choose_share(*size, budget_bytes);
+  size = choose_micro_batch(gpus, *size, budget_bytes, share);
+  if (!size.ok()) return size.status();
   if (share.on_gpu.empty()) {
     params.n_gpu_layers = 0;
     params.devices = {nullptr};

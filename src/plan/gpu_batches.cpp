@@ -1,6 +1,7 @@
 #include "plan/gpu_batches.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/units.h"
@@ -9,10 +10,13 @@
 namespace hypura {
 namespace {
 
-// Of the GPU, for batches.
+// Of the GPU, for batches, where they cost it layers.
 constexpr uint64_t kRoomParts = 2;
-// Prompts are longer than answers: by so much where documents and conversations are read.
+// A document, or a conversation; of a micro-batch at least. Prompts are longer than answers.
+constexpr uint32_t kPromptTokens = 2048;
 constexpr double kPromptPerAnswer = 32;
+// Of the seconds of a smaller micro-batch: short prompts lose by a larger one.
+constexpr double kClearly = 0.9;
 // How experts and rings are read.
 constexpr ReadShape kReads{.read_bytes = kMiB, .depth = 32, .sequential = true};
 
@@ -45,39 +49,80 @@ Below below(const ModelIndex& index, const GpuShare& share, const BatchInput& in
   return sum;
 }
 
-}  // namespace
+struct Choice {
+  GpuShare share;
+  double seconds = 0;  // of a prompt and its answer; 0: not known, or not asked
+};
 
-GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const BatchInput& input,
-                            const MachineProfile& machine) {
-  if (staying.on_gpu.empty() || staying.experts.has_value()) return staying;
-  if (input.micro_batch < kGpuBatchTokens) return staying;
+Choice choose(const ModelIndex& index, GpuShare staying, const BatchInput& input,
+              const MachineProfile& machine) {
+  if (staying.on_gpu.empty() || staying.experts.has_value()) return {std::move(staying)};
+  if (input.micro_batch < kGpuBatchTokens) return {std::move(staying)};
   const bool fits = index.info().weight_bytes - staying.weight_bytes <= input.ram_bytes;
-  if (fits && !input.streams) return staying;
+  if (fits && !input.streams) return {std::move(staying)};
   GpuShareInput asked = input.share;
   asked.experts_used = 0;
   GpuShare taking = choose_gpu_share(index, asked);
-  if (!taking.batches.has_value()) return staying;
-  if (input.asked) return taking;
-  if (taking.batches->bytes() > asked.bytes / kRoomParts) return staying;
+  if (!taking.batches.has_value()) return {std::move(staying)};
+  if (input.asked) return {std::move(taking)};
+  const bool large = taking.batches->bytes() > asked.bytes / kRoomParts;
+  if (large && taking.layers < staying.layers) return {std::move(staying)};
 
   const double upload_gbps = machine.gpus.empty() ? 0 : machine.gpus.front().upload_gbps;
   const double read_gbps = drive_gbps(machine.drive, kReads);
   const Below without = below(index, staying, input, machine);
   const Below with = below(index, taking, input, machine);
-  if (without.all == 0) return staying;
-  if (upload_gbps <= 0 || read_gbps <= 0 || without.batch_seconds <= 0) return taking;
-  const auto read_seconds = [&](const Below& part, double bytes) {
+  if (without.all == 0) return {std::move(staying)};
+  if (upload_gbps <= 0 || read_gbps <= 0 || without.batch_seconds <= 0) return {std::move(taking)};
+  const auto seconds = [&](const Below& part, double batch_seconds) {
     const double missed = std::max(0.0, 1 - static_cast<double>(input.ram_bytes) / part.all);
-    return 1e-9 * missed * bytes / read_gbps;
+    const double read_seconds = 1e-9 * missed * part.all / read_gbps;
+    const double token_seconds = 1e-9 * missed * part.token / read_gbps;
+    const double prompt = std::max(kPromptTokens, input.micro_batch);
+    return std::ceil(prompt / input.micro_batch) * std::max(read_seconds, batch_seconds) +
+           prompt / kPromptPerAnswer * token_seconds;
   };
-  const double answer = input.micro_batch / kPromptPerAnswer;
-  const double seconds_without =
-      std::max(read_seconds(without, without.all), without.batch_seconds) +
-      answer * read_seconds(without, without.token);
-  const double seconds_with =
-      std::max(read_seconds(with, with.all), 1e-9 * with.all / upload_gbps) +
-      answer * read_seconds(with, with.token);
-  return seconds_with < seconds_without ? std::move(taking) : std::move(staying);
+  const double seconds_without = seconds(without, without.batch_seconds);
+  const double seconds_with = seconds(with, 1e-9 * with.all / upload_gbps);
+  if (seconds_with < seconds_without) return {std::move(taking), seconds_with};
+  return {std::move(staying), seconds_without};
+}
+
+// As `input`, of `factor` times as many tokens.
+BatchInput larger(const BatchInput& input, uint32_t factor, uint64_t compute_bytes) {
+  BatchInput result = input;
+  const uint64_t more = factor - 1;
+  result.share.bytes =
+      saturating_subtract(input.share.bytes, more * input.share.batch_compute_bytes);
+  result.share.batch_compute_bytes *= factor;
+  result.ram_bytes = saturating_subtract(input.ram_bytes, more * compute_bytes);
+  result.micro_batch *= factor;
+  return result;
+}
+
+}  // namespace
+
+GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const BatchInput& input,
+                            const MachineProfile& machine) {
+  return choose(index, std::move(staying), input, machine).share;
+}
+
+uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
+                            uint64_t compute_bytes, uint32_t most, const MachineProfile& machine) {
+  uint32_t best = input.micro_batch;
+  double seconds = 0;
+  for (uint32_t factor = 1; factor == 1 || factor * input.micro_batch <= most; factor *= 2) {
+    const BatchInput asked = larger(input, factor, compute_bytes);
+    GpuShareInput without = asked.share;
+    without.batch_compute_bytes = without.experts_used = 0;
+    const Choice choice = choose(index, choose_gpu_share(index, without), asked, machine);
+    if (choice.seconds == 0) break;
+    if (factor > 1 && !choice.share.batches.has_value()) continue;
+    if (factor > 1 && choice.seconds > kClearly * seconds) continue;
+    best = asked.micro_batch;
+    seconds = choice.seconds;
+  }
+  return best;
 }
 
 }  // namespace hypura

@@ -23,11 +23,19 @@ struct BatchInput {
 };
 
 // `staying`, where the CPU computes all that lies below the GPU, or what is left of it with room
-// for batches: where something streams, the room is at most half of the GPU's, and a micro-batch
-// with an answer of a thirty-second as many tokens is faster. The batch takes the CPU's products,
-// or what is read meanwhile; on the GPU what is read, or passes the bus; a token reads what is missed,
-// and the room holds no weights. A machine that is not known takes batches. Pure.
+// for batches: where something streams, the room is at most half of the GPU's or costs it no layer,
+// and a prompt of 2048 tokens with an answer of 64 is faster. Each of its micro-batches takes the
+// CPU's products, or what is read meanwhile; on the GPU what is read, or passes the bus; a token of
+// the answer reads what is missed, and the room holds no weights. A machine that is not known takes
+// batches. Pure.
 GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const BatchInput& input,
                             const MachineProfile& machine);
+
+// Where a GPU would compute batches of what streams, the micro-batch that makes such a prompt and
+// its answer clearly faster: input's, or twice as many tokens and so on, no more than `most`. What
+// is missing is read once a micro-batch; but activations grow with it, on the GPU and by
+// `compute_bytes` of RAM at input's. Input's own where the machine is not known. Pure.
+uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
+                            uint64_t compute_bytes, uint32_t most, const MachineProfile& machine);
 
 }  // namespace hypura

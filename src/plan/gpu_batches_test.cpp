@@ -30,15 +30,18 @@ class GpuBatchesTest : public testing::Test {
         add(file, "blk." + std::to_string(layer) + "." + name + ".weight");
       }
     }
-    const Result<ModelIndex> index = ModelIndex::open(directory_.write("m.gguf", file.build()));
-    if (!index.ok()) ADD_FAILURE() << index.status().to_string();
-    index_ = *index;
+    index_ = open(file);
     machine_.compute = {{.type = "f16", .threads = 4, .token_gbps = 10, .batch_gbps = 20}};
     machine_.gpus = {{.name = "g", .upload_gbps = 25}};
     set_drive(2);
     input_ = {.share = {.bytes = kRoom + kPlaces, .batch_compute_bytes = kComputeBytes},
               .micro_batch = 512,
               .threads = 4};
+  }
+  ModelIndex open(const GgufBytes& file) {
+    const Result<ModelIndex> index = ModelIndex::open(directory_.write("m.gguf", file.build()));
+    if (!index.ok()) ADD_FAILURE() << index.status().to_string();
+    return *index;
   }
   void set_drive(double gbps) {
     machine_.drive.samples = {{.read_bytes = kMiB, .depth = 32, .sequential = true, .gbps = gbps}};
@@ -52,9 +55,37 @@ class GpuBatchesTest : public testing::Test {
   MachineProfile machine_;
   BatchInput input_;
 
- private:
   static void add(GgufBytes& file, const std::string& name) {
     file.tensor({.name = name, .ne = {256, 256}, .type = GgufBytes::kF16, .bytes = kMatrix});
+  }
+};
+
+// FFNs of 64 experts, of which a token goes to one.
+class MicroBatchTest : public GpuBatchesTest {
+ protected:
+  static constexpr uint64_t kExperts = 64;
+
+  MicroBatchTest() {
+    GgufBytes file;
+    file.text("general.architecture", "tiny").number("tiny.block_count", kLayers);
+    file.number("tiny.expert_count", kExperts).number("tiny.expert_used_count", 1);
+    add(file, "output.weight");
+    for (uint32_t layer = 0; layer < kLayers; ++layer) {
+      const std::string block = "blk." + std::to_string(layer);
+      add(file, block + ".attn_q.weight");
+      for (const char* name : {".ffn_up_exps.weight", ".ffn_down_exps.weight"}) {
+        file.tensor({.name = block + name,
+                     .ne = {256, 256, kExperts},
+                     .type = GgufBytes::kF16,
+                     .bytes = kExperts * kMatrix});
+      }
+    }
+    index_ = open(file);
+    input_.share.bytes = 8 * kExperts * kMatrix;
+    input_.ram_bytes = 4 * kExperts * kMatrix;
+  }
+  uint32_t best(uint64_t compute_bytes = 0, uint32_t most = 2048) const {
+    return better_micro_batch(index_, input_, compute_bytes, most, machine_);
   }
 };
 
@@ -101,7 +132,17 @@ TEST_F(GpuBatchesTest, OnlyForBatches) {
   EXPECT_FALSE(takes());
 }
 
-TEST_F(GpuBatchesTest, NotForMoreThanHalfOfTheGpu) {
+// They need 12 matrices and a half, layers 9.
+TEST_F(GpuBatchesTest, MoreThanHalfOfTheGpuWhereItKeepsAllLayers) {
+  input_.share.batch_compute_bytes = 5 * kMatrix;
+  input_.share.bytes = 22 * kMatrix;
+  const GpuShare share = better();
+  ASSERT_TRUE(share.batches.has_value());
+  EXPECT_EQ(share.layers, kLayers);
+  EXPECT_EQ(share.weight_bytes, (1 + kLayers) * kMatrix);
+}
+
+TEST_F(GpuBatchesTest, NotForMoreThanHalfOfTheGpuInPlaceOfLayers) {
   input_.share.batch_compute_bytes = (kRoom + kPlaces) / 4;
   EXPECT_FALSE(takes());
   EXPECT_EQ(better().weight_bytes, staying().weight_bytes);
@@ -119,6 +160,40 @@ TEST_F(GpuBatchesTest, NotWhereNothingIsBelow) {
 TEST_F(GpuBatchesTest, AMachineThatIsNotKnownTakesThem) {
   machine_ = {};
   EXPECT_TRUE(takes());
+}
+
+// With places for two of them, the GPU holds 6 of 16 matrices of experts, and RAM 4: the 6 others
+// take 25 ms to be read, and 0.4 ms for a token. A prompt reads them four times at 512 tokens: 101
+// ms, and 25 for its answer.
+TEST_F(MicroBatchTest, TheLargestReadsLeast) { EXPECT_EQ(best(), 2048u); }
+
+TEST_F(MicroBatchTest, NoLargerThanAllowed) {
+  EXPECT_EQ(best(0, 2047), 1024u);
+  EXPECT_EQ(best(0, 0), 512u);
+}
+
+TEST_F(MicroBatchTest, ActivationsAreMemoryThatHoldsNoWeights) {
+  const uint64_t matrix = kExperts * kMatrix;
+  input_.ram_bytes = 8 * matrix;  // two are missed, and two more for each 512 tokens
+  EXPECT_EQ(best(), 2048u);
+  EXPECT_EQ(best(2 * matrix), 512u);
+  machine_.compute.front().batch_gbps = 1;
+  input_.share.batch_compute_bytes = matrix;
+  input_.ram_bytes = 0;
+  EXPECT_EQ(best(), 1024u) << "there is no more on the GPU";
+}
+
+TEST_F(MicroBatchTest, TheUsualWhereNothingIsGained) {
+  input_.ram_bytes = index_.info().weight_bytes;
+  EXPECT_EQ(best(), 512u) << "nothing streams";
+  input_.ram_bytes = 0;
+  machine_.gpus.clear();
+  EXPECT_EQ(best(), 512u) << "the machine is not known";
+}
+
+TEST_F(GpuBatchesTest, WhereEveryTokenReadsAllThereIsNoBetterMicroBatch) {
+  EXPECT_TRUE(takes());
+  EXPECT_EQ(better_micro_batch(index_, input_, 0, 2048, machine_), 512u);
 }
 
 }  // namespace

@@ -85,6 +85,20 @@ bool page_cache_holds(const PlanInput& input) {
   return input.available_bytes > 0 && input.index.info().weight_bytes <= page_cache_bytes(input);
 }
 
+bool takes_batches(const PlanInput& input) {
+  return has_one_gpu(input.machine) && input.mode != Mode::resident;
+}
+
+// `ram_bytes`: of a budget, for weights.
+BatchInput batch_input(const PlanInput& input, GpuShareInput share, uint64_t ram_bytes) {
+  share.batch_compute_bytes = input.demand.gpu_activations();
+  return {.share = share,
+          .ram_bytes = std::max(ram_bytes, page_cache_bytes(input)),
+          .streams = streams(input.mode),
+          .micro_batch = input.demand.micro_batch,
+          .threads = input.demand.threads_batch};
+}
+
 GpuShare choose_gpu(const PlanInput& input) {
   GpuShareInput asked{.bytes = input.gpu_bytes, .kv_bytes = input.demand.kv_bytes};
   if (may_copy_experts(input)) {
@@ -98,14 +112,8 @@ GpuShare choose_gpu(const PlanInput& input) {
     share = better_share(input.index, std::move(share), asked, rates, heat_or_usual(input),
                          ram_bytes);
   }
-  if (!has_one_gpu(input.machine) || input.mode == Mode::resident) return share;
-  asked.batch_compute_bytes = input.demand.gpu_activations();
-  return better_for_batches(input.index, std::move(share),
-                            {.share = asked,
-                             .ram_bytes = std::max(ram_bytes, page_cache_bytes(input)),
-                             .streams = streams(input.mode),
-                             .micro_batch = input.demand.micro_batch,
-                             .threads = input.demand.threads_batch},
+  if (!takes_batches(input)) return share;
+  return better_for_batches(input.index, std::move(share), batch_input(input, asked, ram_bytes),
                             input.machine);
 }
 
@@ -219,6 +227,24 @@ Result<Plan> make_plan(const PlanInput& input) {
   if (input.mode == Mode::resident) return does_not_fit(input, weights);
   if (Status status = stream(input, plan); !status.ok()) return status;
   return plan;
+}
+
+ModelDemand with_micro_batch(const PlanInput& input, uint32_t most) {
+  ModelDemand demand = input.demand;
+  const GpuShare share = choose_gpu(input);
+  if (!takes_batches(input) || share.on_gpu.empty() || share.experts.has_value()) return demand;
+  const GpuShareInput asked{.bytes = input.gpu_bytes, .kv_bytes = demand.kv_bytes};
+  const uint64_t ram_bytes = saturating_subtract(input.budget_bytes, fixed_bytes(input, share));
+  const uint32_t tokens =
+      better_micro_batch(input.index, batch_input(input, asked, ram_bytes), demand.compute_bytes,
+                         std::min(most, demand.context), input.machine);
+  if (tokens == demand.micro_batch) return demand;
+  const uint64_t factor = tokens / demand.micro_batch;
+  demand.micro_batch = tokens;
+  demand.fixed_bytes += (factor - 1) * demand.compute_bytes;
+  demand.compute_bytes *= factor;
+  demand.gpu_compute_bytes *= factor;
+  return demand;
 }
 
 Status check_choice(const PlanChoice& choice, const Layout& layout) {

@@ -79,6 +79,10 @@ struct Plan {
 // do and what to change.
 Result<Plan> make_plan(const PlanInput& input);
 
+// What the model asks where its micro-batch, no more than `most`, is chosen for the plan's GPU
+// (better_micro_batch): activations are taken to grow with it. Pure.
+ModelDemand with_micro_batch(const PlanInput& input, uint32_t most);
+
 // Whether a layout is what a choice asked for: a ring of so many slots may not fit, and experts
 // cannot have less than their least. Error: does_not_fit, with what would.
 Status check_choice(const PlanChoice& choice, const Layout& layout);

@@ -462,6 +462,44 @@ TEST(GpuModel, ReportsSayWhatWasCopied) {
   EXPECT_EQ(in_child(work, kSeconds), "");
 }
 
+// Nobody asked for one, the CPU is slow, and what a prompt misses is read once a micro-batch.
+TEST(GpuModel, ALargerMicroBatchIsChosen) {
+  const auto work = [] {
+    constexpr uint32_t kLarger = 64;
+    const Script larger{.model = kStoryteller, .prompt_tokens = 201, .micro_batch = kLarger};
+    Trace reference;
+    PlanSummary all;
+    std::string text = run_whole(larger, HostGpuKind::discrete, &reference, &all);
+    if (!text.empty()) return text;
+    Script small = larger;
+    small.micro_batch = 32;
+    EngineOptions options = streamed_options(small, {.kind = RamBudget::Kind::minimum});
+    const uint64_t room = batch_bytes(all, *ModelIndex::open(kStoryteller));
+    options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = room + gpu_bytes(all, 0.15)};
+    options.gpu_takes_experts = false;
+    options.micro_batch_most = kLarger;
+    options.machine.emplace();
+    options.machine->compute = {{.type = "q4_K", .threads = 1, .token_gbps = 10, .batch_gbps = 1}};
+    options.machine->gpus = {{.name = "g", .upload_gbps = 25}};
+    options.machine->drive.samples = {
+        {.read_bytes = kMiB, .depth = 32, .sequential = true, .gbps = 1}};
+    for (const uint32_t most : {0u, kLarger}) {
+      options.micro_batch_most = most;
+      auto engine = Engine::open(options);
+      if (!engine.ok()) return engine.status().to_string();
+      const uint32_t taken = llama_n_ubatch((*engine)->context());
+      if (taken != (most == 0 ? 32 : kLarger)) return fmt::format("{} of {}", taken, most);
+      if (!(*engine)->plan().gpu.batches.has_value()) return std::string("it takes no batches");
+      if (most == 0) continue;
+      auto trace = run_script(**engine, larger);
+      if (!trace.ok()) return trace.status().to_string();
+      text = difference(reference, *trace);
+    }
+    return text;
+  };
+  EXPECT_EQ(in_child(work, kSeconds), "");
+}
+
 // It says it has gigabytes, and has 12 MiB.
 TEST(GpuMemory, LessThanItSaysShrinksTheShare) {
   const auto work = [] {

@@ -78,7 +78,8 @@ class GpuWalk {
   static constexpr size_t kCacheCopied = 2;
   static constexpr size_t kStagingEvents = 3;
 
-  // A tensor that computes with the routing at hand, and the slots that do it: here and there.
+  // A tensor that computes with the routing at hand, and the slots that do it, here and there: of
+  // the cache the first one's are all members'.
   struct Member {
     TensorId id;
     const ggml_tensor* weight = nullptr;
@@ -154,6 +155,7 @@ class GpuWalk {
   std::vector<Lease> pins_;           // on slots that compute
   std::vector<Kept> kept_;            // by a batch, not ready before its last member
   size_t staged_ = 0;                 // members
+  ggml_tensor* slot_ids_ = nullptr;   // of the run at hand
   std::vector<Kept> missing_;         // of a token
   std::vector<ExpertSlice> wanted_;
   std::vector<std::vector<int32_t>> sent_;  // slots on their way to the GPU

@@ -12,6 +12,7 @@ namespace hypura {
 Status GpuWalk::fill_slots() {
   SlotTable& table = *layer_->table;
   missing_.clear();
+  slot_ids_ = nullptr;
   // Ends them however this ends: backends may throw.
   struct Loads {
     SlotTable& table;
@@ -35,14 +36,13 @@ Status GpuWalk::fill_slots() {
   stats_.token_hits += experts_.size() - missing_.size();
   stats_.token_misses += missing_.size();
   stats_.hits += (experts_.size() - missing_.size()) * members_.size();
-  for (Member& member : members_) {
-    member.slots.clear();
-    for (const int32_t expert : routing_) {
-      const auto slot = table.find(SliceId{static_cast<uint32_t>(expert)});
-      member.slots.push_back(static_cast<int32_t>(slot->value));
-    }
-    send_slots(member);
+  Member& first = members_.front();  // the others' slots are the same
+  first.slots.clear();
+  for (const int32_t expert : routing_) {
+    const auto slot = table.find(SliceId{static_cast<uint32_t>(expert)});
+    first.slots.push_back(static_cast<int32_t>(slot->value));
   }
+  send_slots(first);
 
   wanted_.clear();
   for (const Member& member : members_) {
@@ -128,20 +128,24 @@ Status GpuWalk::use_slots(int i, TensorId tensor) {
   if (members_.size() > 1 && tensor == members_.back().id) {
     if (Status status = runner_.flush(i); !status.ok()) return status;
     if (!unified_.has_value()) queue_.compute_after(kLastCopied, backend_);
+    slot_ids_ = nullptr;
   }
   ggml_tensor* node = graph_->nodes[i];
   ggml_tensor* shadow = runner_.shadow(node->src[0]);
   if (unified_.has_value()) {
+    slot_ids_ = runner_.shadow(&member(tensor)->slot_ids);
     const PooledTensor pooled = residency_.experts(tensor);
     unified_->point(*shadow, pooled.pool->base(pooled.source));
     shadow->ne[2] = pooled.pool->slots_max();
     shadow->nb[2] = pooled.pool->stride();
     shadow->nb[3] = shadow->nb[2] * pooled.pool->slots_max();
   } else {
+    // Backends fuse products with the very same ids, and compute these by other kernels.
+    if (slot_ids_ == nullptr) slot_ids_ = runner_.shadow(&members_.front().slot_ids);
     cache_->pose(tensor, *shadow);
   }
   runner_.patch(node, 0, shadow);
-  runner_.patch(node, 2, runner_.shadow(&member(tensor)->slot_ids));
+  runner_.patch(node, 2, slot_ids_);
   return Status();
 }
 

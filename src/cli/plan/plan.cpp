@@ -253,6 +253,10 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   if (here && !options.engine.ram_budget.is_explicit()) {
     input.available_bytes = measured->available_bytes;
   }
+  if (*gpu > 0) {
+    measured->demand = with_micro_batch(input, engine.micro_batch_most);
+    input.gpu_bytes = *gpu_bytes(*machine, engine.gpu_budget, measured->demand);
+  }
   Result<Plan> plan = make_plan(input);
   if (!plan.ok()) return plan.status();
   const Plan uncorrected = *plan;

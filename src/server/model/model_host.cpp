@@ -39,6 +39,7 @@ ModelHost::ModelHost(EngineOptions engine, const std::string& name)
     : options_(std::move(engine)), context_(std::make_unique<server_context>()) {
   server_stream_session_manager_start();
   take_server_defaults(options_.params, name);
+  if (options_.params.embedding) options_.micro_batch_most = 0;  // answers are as large as batches
   routes_ = std::make_unique<server_routes>(params_, *context_);
 }
 
