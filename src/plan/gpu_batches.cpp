@@ -15,8 +15,8 @@ constexpr uint64_t kRoomParts = 2;
 // A document, or a conversation; of a micro-batch at least. Prompts are longer than answers.
 constexpr uint32_t kPromptTokens = 2048;
 constexpr double kPromptPerAnswer = 32;
-// Of the seconds of a smaller micro-batch: short prompts lose by a larger one.
-constexpr double kClearly = 0.9;
+// Of the usual micro-batch's seconds: short prompts, and answers, lose by a larger one.
+constexpr double kClearly = 0.75;
 // How experts and rings are read.
 constexpr ReadShape kReads{.read_bytes = kMiB, .depth = 32, .sequential = true};
 
@@ -110,7 +110,7 @@ GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const Bat
 uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
                             uint64_t compute_bytes, uint32_t most, const MachineProfile& machine) {
   uint32_t best = input.micro_batch;
-  double seconds = 0;
+  double least = 0;
   for (uint32_t factor = 1; factor == 1 || factor * input.micro_batch <= most; factor *= 2) {
     const BatchInput asked = larger(input, factor, compute_bytes);
     GpuShareInput without = asked.share;
@@ -118,9 +118,9 @@ uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
     const Choice choice = choose(index, choose_gpu_share(index, without), asked, machine);
     if (choice.seconds == 0) break;
     if (factor > 1 && !choice.share.batches.has_value()) continue;
-    if (factor > 1 && choice.seconds > kClearly * seconds) continue;
+    if (factor > 1 && choice.seconds > least) continue;
     best = asked.micro_batch;
-    seconds = choice.seconds;
+    least = factor == 1 ? kClearly * choice.seconds : choice.seconds;
   }
   return best;
 }

@@ -371,6 +371,21 @@ class Plan(support.TestCase):
         self.done("estimate", *words, "--save", saved)
         self.assertTrue(json.loads(saved.read_text())["decisions"]["gpu_takes_batches"])
 
+    def test_a_gpu_gets_larger_micro_batches_where_nobody_asks_for_one(self):
+        model = self.folder / "moe.gguf"
+        subprocess.run([os.environ["HYPURA_MAKE_MODEL"], "--preset", "qwen3-30b", "--sparse", "--out", model],
+                       check=True, capture_output=True, timeout=120)
+        words = (model, "--machine", "pc-rtx4090-64gb-gen4", "--gpu-budget", "6G", "--ram-budget", "6G")
+        micro_batch = {}
+        for asked in (("-c", 4096), ("-c", 1024), ("-c", 4096, "-b", 1024), ("-c", 4096, "-ub", 512)):
+            plan = self.done("estimate", *words, *asked, "--json").json()
+            micro_batch[asked] = plan["micro_batch"]
+            self.assertEqual(plan["gpu_places"], 2)
+        self.assertEqual(list(micro_batch.values()), [2048, 512, 512, 512], "no larger than context and batch")
+        saved = self.folder / "saved.json"
+        self.done("estimate", *words, "-c", 4096, "--save", saved)
+        self.assertEqual(json.loads(saved.read_text())["decisions"]["micro_batch"], 2048)
+
     def test_experts_are_copied_to_a_gpu_where_its_bus_is_fast(self):
         machine = json.loads((support.REPO / "machines" / "pc-rtx4090-64gb-gen4.json").read_text())
         machine["memory"]["read_gbps"] = 4  # as slow as the model is small: layers are waited for, too

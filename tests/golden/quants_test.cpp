@@ -22,7 +22,7 @@ const char* const kRouted =
 
 class Quants : public testing::TestWithParam<std::string> {};
 
-void compare(const std::string& shape, const std::string& options, int threads) {
+void compare(const std::string& shape, const std::string& options) {
   const std::string folder = testing::TempDir() + "hypura-quants";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
@@ -37,14 +37,13 @@ void compare(const std::string& shape, const std::string& options, int threads) 
   }
   const Script script{.model = model,
                       .prompt_tokens = 81,  // two micro-batches, and a token
-                      .generated_tokens = 16,
-                      .threads = threads};
+                      .generated_tokens = 16};
   EXPECT_EQ(in_child([&] { return compare_at_budgets(script, {0.3, 0.7, 1.2}); }, kSeconds), "");
   std::filesystem::remove_all(folder);
 }
 
-TEST_P(Quants, Dense) { compare(kDense, "--quant " + GetParam(), 1); }
-TEST_P(Quants, Routed) { compare(kRouted, "--quant " + GetParam(), 2); }
+TEST_P(Quants, Dense) { compare(kDense, "--quant " + GetParam()); }
+TEST_P(Quants, Routed) { compare(kRouted, "--quant " + GetParam()); }
 
 INSTANTIATE_TEST_SUITE_P(
     Types, Quants,
@@ -54,29 +53,29 @@ INSTANTIATE_TEST_SUITE_P(
                     "q5_k_m"));
 
 TEST(Files, SplitIntoShards) {
-  compare(kDense, "--quant q4_k_m --split 3", 1);
-  compare(kRouted, "--quant q4_k_m --split 4", 1);
+  compare(kDense, "--quant q4_k_m --split 3");
+  compare(kRouted, "--quant q4_k_m --split 4");
 }
 
 TEST(Shapes, MixtralLike) {
   compare("--arch llama --layers 3 --embd 512 --ff 768 --heads 8 --kv-heads 4 --experts 8 --used 2 "
           "--expert-ff 768",
-          "--quant q5_k_m", 1);
+          "--quant q5_k_m");
 }
 
 TEST(Shapes, SharedExperts) {
   compare("--arch qwen2moe --layers 3 --embd 512 --heads 8 --kv-heads 4 --experts 12 --used 4 "
           "--expert-ff 256 --shared-ff 512",
-          "--quant q4_k_m", 1);
+          "--quant q4_k_m");
 }
 
-TEST(Shapes, SkewedRouting) { compare(kRouted, "--quant q4_k_m --routing skewed=1.0", 1); }
+TEST(Shapes, SkewedRouting) { compare(kRouted, "--quant q4_k_m --routing skewed=1.0"); }
 
 // Experts of 33 * 17 bytes a row: not a multiple of a disk block, not even of 64 bytes.
 TEST(Shapes, ExpertBytesNotDivisibleByABlock) {
   compare("--arch qwen3moe --layers 2 --embd 288 --heads 4 --kv-heads 2 --head-dim 64 --experts 9 "
           "--used 3 --expert-ff 96",
-          "--quant MXFP4", 1);
+          "--quant MXFP4");
 }
 
 }  // namespace
