@@ -14,9 +14,10 @@ std::string places_text(const GpuShare::Experts& experts) {
   return fmt::format("{} places for whole tensors, to compute prompts with", experts.places);
 }
 
-std::string places_text(const GpuShare::Batches& batches) {
-  return fmt::format("{} places for whole matrices and activations, to compute prompts with",
-                     batches.places);
+std::string places_text(const GpuShare::Batches& batches, uint32_t micro_batch) {
+  return fmt::format("{} places for whole matrices and activations, to compute prompts with, {} "
+                     "tokens at a time",
+                     batches.places, micro_batch);
 }
 
 }  // namespace hypura::cli

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "model/model_index.h"
@@ -11,7 +12,7 @@ namespace hypura::cli {
 std::string slots_text(const ModelIndex& index, const GpuShare::Experts& experts);
 // "2 places for whole tensors, to compute prompts with".
 std::string places_text(const GpuShare::Experts& experts);
-// "2 places for whole matrices and activations, to compute prompts with".
-std::string places_text(const GpuShare::Batches& batches);
+// "2 places for whole matrices and activations, to compute prompts with, 512 tokens at a time".
+std::string places_text(const GpuShare::Batches& batches, uint32_t micro_batch);
 
 }  // namespace hypura::cli

@@ -238,7 +238,8 @@ std::string plan_text(const Engine& engine) {
     row("GPU", experts.places * experts.place_bytes, places_text(experts));
   }
   if (plan.gpu.batches.has_value()) {
-    row("GPU", plan.gpu.batches->bytes(), places_text(*plan.gpu.batches));
+    row("GPU", plan.gpu.batches->bytes(),
+        places_text(*plan.gpu.batches, llama_n_ubatch(engine.context())));
   }
   row("RAM", plan.pinned_bytes,
       plan.mode == Mode::mapped

@@ -53,8 +53,8 @@ struct EngineOptions {
   std::optional<bool> gpu_takes_experts;
   // Whether the GPU computes batches of what streams below it. Nothing: where that is faster.
   std::optional<bool> gpu_takes_batches;
-  // Where it does, micro-batches may be chosen as large, in place of those of `params`; 0: they may
-  // not.
+  // Where it does, the micro-batch may be chosen in place of that of `params`: up to so many tokens.
+  // 0: it is asked for.
   uint32_t micro_batch_most = 0;
   Mode mode = Mode::automatic;  // mixed is a result, not a wish
   bool exact = false;           // resident without repacking: the bit reference
@@ -233,9 +233,9 @@ class Engine {
   GpuShareInput share_input(const ContextSize& size, uint64_t budget_bytes) const;
   BatchInput batch_input(const ContextSize& size, const GpuShareInput& share) const;
   bool may_take_batches() const;
-  Result<ContextSize> choose_micro_batch(const std::vector<GpuDevice>& gpus, ContextSize size,
-                                         uint64_t budget_bytes, GpuShare& share);
-  void set_micro_batch(uint32_t tokens);
+  ContextSize choose_micro_batch(const std::vector<GpuDevice>& gpus, const ContextSize& size,
+                                 uint64_t budget_bytes, GpuShare& share);
+  void set_micro_batch(uint32_t batch, uint32_t tokens);
   void take_share(const GpuShare& share);
   // Of RAM, for weights.
   uint64_t budget_beside(const ContextSize& size) const;

@@ -120,37 +120,37 @@ GpuShare Engine::choose_share(const ContextSize& size, uint64_t budget_bytes) {
                             options_.machine.value_or(MachineProfile()));
 }
 
-void Engine::set_micro_batch(uint32_t tokens) {
-  common_params& params = options_.params;
-  params.n_ubatch = static_cast<int32_t>(tokens);
-  params.n_batch = std::max(params.n_batch, params.n_ubatch);
+void Engine::set_micro_batch(uint32_t batch, uint32_t tokens) {
+  context_params_.n_batch = batch;
   context_params_.n_ubatch = tokens;
-  context_params_.n_batch = static_cast<uint32_t>(params.n_batch);
+  options_.params.n_batch = static_cast<int32_t>(batch);
+  options_.params.n_ubatch = static_cast<int32_t>(tokens);
 }
 
-// Sizes and `share` with the micro-batch that is best for batches, if that is another one than
-// asked for: where they are still taken with what it really needs.
-Result<ContextSize> Engine::choose_micro_batch(const std::vector<GpuDevice>& gpus,
-                                               ContextSize size, uint64_t budget_bytes,
-                                               GpuShare& share) {
-  if (!may_take_batches() || share.on_gpu.empty() || share.experts.has_value()) return size;
+// `size` and `share` with the micro-batch that is best for batches, if that is another one than the
+// usual: where they are still taken with what it really needs.
+ContextSize Engine::choose_micro_batch(const std::vector<GpuDevice>& gpus, const ContextSize& size,
+                                       uint64_t budget_bytes, GpuShare& share) {
+  const bool may = may_take_batches() && options_.ram_budget.kind != RamBudget::Kind::minimum;
+  if (!may || share.on_gpu.empty() || share.experts.has_value()) return size;
+  const uint32_t batch = context_params_.n_batch;
   const uint32_t usual = context_params_.n_ubatch;
+  const uint32_t context = context_params_.n_ctx / std::max(1u, context_params_.n_seq_max);
   const uint32_t best =
       better_micro_batch(*index_, batch_input(size, share_input(size, budget_bytes)),
                          size.compute_bytes,
-                         std::min(options_.micro_batch_most, context_params_.n_ctx),
+                         std::min(options_.micro_batch_most, context),
                          options_.machine.value_or(MachineProfile()));
   if (best == usual) return size;
-  set_micro_batch(best);
-  Result<ContextSize> larger = measure_on(gpus);
-  if (!larger.ok()) return larger;
-  GpuShare other = choose_share(*larger, budget_bytes);
+  set_micro_batch(std::max(batch, best), best);
+  const Result<ContextSize> larger = measure_on(gpus);
+  GpuShare other = larger.ok() ? choose_share(*larger, budget_bytes) : GpuShare();
   if (!other.batches.has_value()) {
-    set_micro_batch(usual);
+    set_micro_batch(batch, usual);
     return size;
   }
   share = std::move(other);
-  return larger;
+  return *larger;
 }
 
 // `asked`: less than a layer is an error.
@@ -158,11 +158,10 @@ Status Engine::share_with_gpu(const std::vector<GpuDevice>& gpus, uint64_t budge
                               bool asked) {
   common_params& params = options_.params;
   GpuSummary& gpu = plan_.gpu;
-  Result<ContextSize> size = measure_on(gpus);
-  if (!size.ok()) return size.status();
-  GpuShare share = choose_share(*size, budget_bytes);
-  size = choose_micro_batch(gpus, *size, budget_bytes, share);
-  if (!size.ok()) return size.status();
+  Result<ContextSize> usual = measure_on(gpus);
+  if (!usual.ok()) return usual.status();
+  GpuShare share = choose_share(*usual, budget_bytes);
+  const ContextSize size = choose_micro_batch(gpus, *usual, budget_bytes, share);
   if (share.on_gpu.empty()) {
     params.n_gpu_layers = 0;
     params.devices = {nullptr};
@@ -172,13 +171,13 @@ Status Engine::share_with_gpu(const std::vector<GpuDevice>& gpus, uint64_t budge
                   fmt::format("--gpu-budget {} holds no layer of this model",
                               format_bytes(budget_bytes)))
         .because(fmt::format("activations take {}, KV {} over all layers",
-                             format_bytes(size->gpu_compute_bytes),
-                             format_bytes(size->gpu_kv_bytes)))
+                             format_bytes(size.gpu_compute_bytes),
+                             format_bytes(size.gpu_kv_bytes)))
         .suggest("a larger one, 0, a smaller --ctx or a smaller -ub");
   }
   take_share(share);
   gpu.budget_bytes = budget_bytes;
-  gpu.compute_bytes = size->gpu_compute_bytes;
+  gpu.compute_bytes = size.gpu_compute_bytes;
   return Status();
 }
 

@@ -17,6 +17,8 @@ constexpr uint32_t kPromptTokens = 2048;
 constexpr double kPromptPerAnswer = 32;
 // Of the usual micro-batch's seconds: short prompts, and answers, lose by a larger one.
 constexpr double kClearly = 0.75;
+// Of RAM's weights, what activations may take: decoding needs them.
+constexpr uint64_t kRamParts = 4;
 // How experts and rings are read.
 constexpr ReadShape kReads{.read_bytes = kMiB, .depth = 32, .sequential = true};
 
@@ -88,7 +90,7 @@ Choice choose(const ModelIndex& index, GpuShare staying, const BatchInput& input
   return {std::move(staying), seconds_without};
 }
 
-// As `input`, of `factor` times as many tokens.
+// As `input`, with `factor` times as many tokens.
 BatchInput larger(const BatchInput& input, uint32_t factor, uint64_t compute_bytes) {
   BatchInput result = input;
   const uint64_t more = factor - 1;
@@ -112,13 +114,14 @@ uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
   uint32_t best = input.micro_batch;
   double least = 0;
   for (uint32_t factor = 1; factor == 1 || factor * input.micro_batch <= most; factor *= 2) {
+    if ((factor - 1) * compute_bytes > input.ram_bytes / kRamParts) break;
     const BatchInput asked = larger(input, factor, compute_bytes);
     GpuShareInput without = asked.share;
     without.batch_compute_bytes = without.experts_used = 0;
     const Choice choice = choose(index, choose_gpu_share(index, without), asked, machine);
     if (choice.seconds == 0) break;
     if (factor > 1 && !choice.share.batches.has_value()) continue;
-    if (factor > 1 && choice.seconds > least) continue;
+    if (factor > 1 && choice.seconds >= least) continue;
     best = asked.micro_batch;
     least = factor == 1 ? kClearly * choice.seconds : choice.seconds;
   }

@@ -31,10 +31,11 @@ struct BatchInput {
 GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const BatchInput& input,
                             const MachineProfile& machine);
 
-// Where a GPU would compute batches of what streams, the micro-batch that makes such a prompt and
-// its answer clearly faster: input's, or twice as many tokens and so on, no more than `most`. What
-// is missing is read once a micro-batch; but activations grow with it, on the GPU and by
-// `compute_bytes` of RAM at input's. Input's own where the machine is not known. Pure.
+// Where a GPU would compute batches of what streams, the micro-batch with which a prompt of 2048
+// tokens and an answer of 64 take clearly less: input's, or twice as many tokens and so on, no more
+// than `most`. What is missing is read once a micro-batch; but activations grow with it, on the GPU
+// and, by `compute_bytes` at input's, in RAM, where they take no more than a quarter from weights.
+// Input's own where the machine is not known. Pure.
 uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
                             uint64_t compute_bytes, uint32_t most, const MachineProfile& machine);
 

@@ -19,6 +19,7 @@ constexpr double kRateMax = 1000;
 // A hint is worth a line from here on.
 constexpr double kWorthwhile = 1.1;
 constexpr uint32_t kMicroBatchFactor = 4;
+constexpr uint32_t kUsualBatch = 2048;  // llama.cpp's -b, beyond which -ub does nothing
 
 Result<WhatIf> parse_change(std::string_view text) {
   const Status refused =
@@ -117,7 +118,7 @@ std::vector<std::string> suggestions(const PlanInput& input, const Plan& plan,
   batch.gpu_compute_bytes *= kMicroBatchFactor;
   batch.fixed_bytes += batch.compute_bytes - input.demand.compute_bytes;
   const Result<Plan> wide = with(batch, larger);
-  if (now.ok() && wide.ok() && larger <= input.demand.context &&
+  if (now.ok() && wide.ok() && larger <= std::min(input.demand.context, kUsualBatch) &&
       wide->prediction.prompt_tps.middle > kWorthwhile * now->prediction.prompt_tps.middle) {
     lines.push_back(fmt::format("-ub {}: prompts of {} tokens at {:.1f} tok/s, not {:.1f}", larger,
                                 larger,

@@ -462,7 +462,7 @@ TEST(GpuModel, ReportsSayWhatWasCopied) {
   EXPECT_EQ(in_child(work, kSeconds), "");
 }
 
-// Nobody asked for one, the CPU is slow, and what a prompt misses is read once a micro-batch.
+// Nobody asked for one, and the CPU is slow, and the bus that all passes once a micro-batch.
 TEST(GpuModel, ALargerMicroBatchIsChosen) {
   const auto work = [] {
     constexpr uint32_t kLarger = 64;
@@ -473,14 +473,15 @@ TEST(GpuModel, ALargerMicroBatchIsChosen) {
     if (!text.empty()) return text;
     Script small = larger;
     small.micro_batch = 32;
-    EngineOptions options = streamed_options(small, {.kind = RamBudget::Kind::minimum});
+    EngineOptions options = streamed_options(
+        small, {.kind = RamBudget::Kind::bytes, .bytes = all.fixed_bytes + all.weight_bytes / 4});
     const uint64_t room = batch_bytes(all, *ModelIndex::open(kStoryteller));
     options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = room + gpu_bytes(all, 0.15)};
     options.gpu_takes_experts = false;
     options.micro_batch_most = kLarger;
     options.machine.emplace();
     options.machine->compute = {{.type = "q4_K", .threads = 1, .token_gbps = 10, .batch_gbps = 1}};
-    options.machine->gpus = {{.name = "g", .upload_gbps = 25}};
+    options.machine->gpus = {{.name = "g", .upload_gbps = 0.3}};
     options.machine->drive.samples = {
         {.read_bytes = kMiB, .depth = 32, .sequential = true, .gbps = 1}};
     for (const uint32_t most : {0u, kLarger}) {

@@ -78,8 +78,8 @@ class GpuWalk {
   static constexpr size_t kCacheCopied = 2;
   static constexpr size_t kStagingEvents = 3;
 
-  // A tensor that computes with the routing at hand, and the slots that do it, here and there: of
-  // the cache the first one's are all members'.
+  // A tensor that computes with the routing at hand, and the slots that do it, here and there: in
+  // the cache all members use the first one's.
   struct Member {
     TensorId id;
     const ggml_tensor* weight = nullptr;

@@ -253,7 +253,9 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   if (here && !options.engine.ram_budget.is_explicit()) {
     input.available_bytes = measured->available_bytes;
   }
-  if (*gpu > 0) {
+  // As `run` does: not for the least, nor on a machine that was measured in a second.
+  const bool known = !here || known_machine(engine.model_path).has_value();
+  if (*gpu > 0 && known && options.engine.ram_budget.kind != RamBudget::Kind::minimum) {
     measured->demand = with_micro_batch(input, engine.micro_batch_most);
     input.gpu_bytes = *gpu_bytes(*machine, engine.gpu_budget, measured->demand);
   }

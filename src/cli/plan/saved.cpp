@@ -109,7 +109,6 @@ Status carry_out(const std::string& path, RunOptions& run) {
   if (Status status = check_model(*plan, *index); !status.ok()) return status;
   options.params.n_ctx = static_cast<int32_t>(plan->context);
   options.params.n_ubatch = static_cast<int32_t>(plan->micro_batch);
-  options.params.n_batch = std::max(options.params.n_batch, options.params.n_ubatch);
   options.micro_batch_most = 0;
   if (Status status = take_kv_types(*plan, options.params); !status.ok()) return status;
   options.gpu_budget = {.kind = plan->gpu_budget_bytes > 0 ? GpuBudget::Kind::bytes

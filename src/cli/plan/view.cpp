@@ -199,7 +199,8 @@ std::string explain_batches(const PlanView& view) {
   const GpuShare::Batches& batches = *view.plan.gpu.batches;
   return fmt::format("  {} {}\n  what streams below is copied there for batches of {} tokens and "
                      "more: faster than the CPU's computing\n",
-                     format_bytes(batches.bytes()), places_text(batches), kGpuBatchTokens);
+                     format_bytes(batches.bytes()),
+                     places_text(batches, view.input.demand.micro_batch), kGpuBatchTokens);
 }
 
 // By role, what a tier holds.
@@ -272,7 +273,8 @@ std::string plan_table(const PlanView& view) {
     row("GPU", experts.places * experts.place_bytes, 0, places_text(experts));
   }
   if (plan.gpu.batches.has_value()) {
-    row("GPU", plan.gpu.batches->bytes(), 0, places_text(*plan.gpu.batches));
+    row("GPU", plan.gpu.batches->bytes(), 0,
+        places_text(*plan.gpu.batches, view.input.demand.micro_batch));
   }
   row("RAM", tiers.ram, token.ram_seconds,
       streams(plan.mode) ? "weights that stay; computing all that is in RAM or passes through it"
