@@ -137,7 +137,8 @@ become_host() {
   options=("${options[@]/GGML_NATIVE=ON/GGML_NATIVE=OFF}" -DGGML_BACKEND_DL=ON)
 }
 
-# Without Apple's frameworks, so CPU only. tools/cross.sh knows the compiler.
+# Without Apple's frameworks, so CPU only, and not optimised: nobody runs it. tools/cross.sh knows the
+# compiler.
 cross_compile() {
   build_dir=$cross_dir
   options=("${options[@]/GGML_NATIVE=ON/GGML_NATIVE=OFF}")
@@ -148,6 +149,7 @@ cross_compile() {
   cmp -s "$repo/cmake/aarch64-macos.cmake" "$toolchain" ||
     cp "$repo/cmake/aarch64-macos.cmake" "$toolchain"
   options+=(-DGGML_METAL=OFF -DGGML_ACCELERATE=OFF
+    "-DCMAKE_C_FLAGS_RELEASE=-O0 -DNDEBUG" "-DCMAKE_CXX_FLAGS_RELEASE=-O0 -DNDEBUG"
     "-DHYPURA_ZIG=$HYPURA_ZIG" "-DCMAKE_TOOLCHAIN_FILE=$toolchain")
 }
 

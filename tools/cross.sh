@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `make cross`: llama.cpp's libraries (once, in the cache) and all of our code that is for macOS compiled
-# and linked for Apple silicon, on Linux. The program is inspected; nothing here can run it.
+# and linked for Apple silicon, on Linux, without optimising: the program is inspected, and nothing here
+# can run it.
 # Exit 77: zig cannot be had.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,6 +16,7 @@ tools/bootstrap.sh cross
 # Without precompiled headers: a file that does not include what it uses fails here.
 # shellcheck disable=SC2046
 tools/build.sh "$dir" hypura -DCMAKE_BUILD_TYPE=Release -DHYPURA_TESTS=OFF \
+  "-DCMAKE_CXX_FLAGS_RELEASE=-O0 -DNDEBUG" \
   -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DHYPURA_ZIG="$HYPURA_ZIG" \
   -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/aarch64-macos.cmake" $(tools/bootstrap.sh paths cross)
 python3 tools/check_mach_o.py --self-test
