@@ -132,7 +132,7 @@ TEST_F(GpuBatchesTest, OnlyForBatches) {
   EXPECT_FALSE(takes());
 }
 
-// They need 12 matrices and a half, layers 9.
+// They need 12 matrices and a bit, layers 9.
 TEST_F(GpuBatchesTest, MoreThanHalfOfTheGpuWhereItKeepsAllLayers) {
   input_.share.batch_compute_bytes = 5 * kMatrix;
   input_.share.bytes = 22 * kMatrix;

@@ -229,8 +229,16 @@ Result<Plan> make_plan(const PlanInput& input) {
   return plan;
 }
 
+ModelDemand with_larger_batches(ModelDemand demand, uint32_t factor) {
+  demand.fixed_bytes += (factor - 1) * demand.compute_bytes;
+  demand.compute_bytes *= factor;
+  demand.gpu_compute_bytes *= factor;
+  demand.micro_batch *= factor;
+  return demand;
+}
+
 ModelDemand with_micro_batch(const PlanInput& input, uint32_t most) {
-  ModelDemand demand = input.demand;
+  const ModelDemand& demand = input.demand;
   const GpuShare share = choose_gpu(input);
   if (!takes_batches(input) || share.on_gpu.empty() || share.experts.has_value()) return demand;
   const GpuShareInput asked{.bytes = input.gpu_bytes, .kv_bytes = demand.kv_bytes};
@@ -239,12 +247,7 @@ ModelDemand with_micro_batch(const PlanInput& input, uint32_t most) {
       better_micro_batch(input.index, batch_input(input, asked, ram_bytes), demand.compute_bytes,
                          std::min(most, demand.context), input.machine);
   if (tokens == demand.micro_batch) return demand;
-  const uint64_t factor = tokens / demand.micro_batch;
-  demand.micro_batch = tokens;
-  demand.fixed_bytes += (factor - 1) * demand.compute_bytes;
-  demand.compute_bytes *= factor;
-  demand.gpu_compute_bytes *= factor;
-  return demand;
+  return with_larger_batches(demand, tokens / demand.micro_batch);
 }
 
 Status check_choice(const PlanChoice& choice, const Layout& layout) {

@@ -79,8 +79,12 @@ struct Plan {
 // do and what to change.
 Result<Plan> make_plan(const PlanInput& input);
 
+// What the model asks with a micro-batch of `factor` times as many tokens: activations are taken to
+// grow with it. Pure.
+ModelDemand with_larger_batches(ModelDemand demand, uint32_t factor);
+
 // What the model asks where its micro-batch, no more than `most`, is chosen for the plan's GPU
-// (better_micro_batch): activations are taken to grow with it. Pure.
+// (better_micro_batch). Pure.
 ModelDemand with_micro_batch(const PlanInput& input, uint32_t most);
 
 // Whether a layout is what a choice asked for: a ring of so many slots may not fit, and experts

@@ -112,11 +112,7 @@ std::vector<std::string> suggestions(const PlanInput& input, const Plan& plan,
   // A prompt reads what is missing once a micro-batch.
   const uint32_t larger = input.demand.micro_batch * kMicroBatchFactor;
   const Result<Plan> now = with(input.demand, larger);
-  ModelDemand batch = input.demand;
-  batch.micro_batch = larger;
-  batch.compute_bytes *= kMicroBatchFactor;
-  batch.gpu_compute_bytes *= kMicroBatchFactor;
-  batch.fixed_bytes += batch.compute_bytes - input.demand.compute_bytes;
+  const ModelDemand batch = with_larger_batches(input.demand, kMicroBatchFactor);
   const Result<Plan> wide = with(batch, larger);
   if (now.ok() && wide.ok() && larger <= std::min(input.demand.context, kUsualBatch) &&
       wide->prediction.prompt_tps.middle > kWorthwhile * now->prediction.prompt_tps.middle) {
