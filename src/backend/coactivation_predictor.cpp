@@ -12,8 +12,7 @@ class CoactivationPredictor final : public ExpertPredictor {
   void predict(const RoutingStep& step, std::vector<int32_t>& ranked) override {
     ranked.clear();
     if (!knows(step.layer, step.experts)) return;
-    const size_t count = static_cast<size_t>(step.graph->nodes[step.next_node]->src[2]->ne[0]);
-    table_.rank(step.layer, step.experts, count, ranked);
+    table_.rank(step.layer, step.experts, step.experts.size(), ranked);
   }
 
   void observe(uint32_t layer, std::span<const int32_t> experts,

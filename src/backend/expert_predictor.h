@@ -7,17 +7,18 @@
 
 #include "backend/node_runner.h"
 #include "cache/coactivation.h"
+#include "model/model_index.h"
 #include "residency/residency.h"
 
 namespace hypura {
 
-// What is known when a token's experts in one layer are: where its graph goes on, and the experts.
+// What is known when a token's experts in one layer are.
 struct RoutingStep {
-  const ggml_cgraph* graph = nullptr;
-  int node = 0;       // first MUL_MAT_ID of the layer at hand
-  int next_node = 0;  // first MUL_MAT_ID of the next MoE layer
   uint32_t layer = 0;
   std::span<const int32_t> experts;
+  const ggml_tensor* input = nullptr;  // of the experts, and of their router
+  uint32_t next_layer = 0;    // the next one whose experts stream
+  uint32_t next_experts = 0;  // how many it has
 };
 
 // Guesses which experts the next MoE layer will want. Guesses cost reads, never bits.
@@ -33,7 +34,9 @@ class ExpertPredictor {
 
 // The next layer's router, applied to what this layer's router saw: the residual stream changes
 // little from layer to layer.
-std::unique_ptr<ExpertPredictor> make_router_predictor(Residency& residency, NodeRunner& runner);
+std::unique_ptr<ExpertPredictor> make_router_predictor(const ModelIndex& index,
+                                                       const Residency& residency,
+                                                       NodeRunner& runner);
 
 // What followed these experts before. The table outlives it.
 std::unique_ptr<ExpertPredictor> make_coactivation_predictor(Coactivation& table);

@@ -23,16 +23,12 @@ constexpr uint64_t kPoolShares = 2;
 
 }  // namespace
 
-ExpertPrefetch::ExpertPrefetch(Residency& residency, std::unique_ptr<ExpertPredictor> predictor)
+ExpertPrefetch::ExpertPrefetch(Residency& residency, std::vector<TensorId> order,
+                               std::unique_ptr<ExpertPredictor> predictor)
     : residency_(residency),
+      order_(std::move(order)),
       predictor_(std::move(predictor)),
       guesses_max_(kGuessesFirst) {}
-
-void ExpertPrefetch::begin(const ggml_cgraph* graph) {
-  graph_ = graph;
-  experts_.clear();
-  forget();
-}
 
 void ExpertPrefetch::forget() {
   proposed_.clear();
@@ -40,23 +36,23 @@ void ExpertPrefetch::forget() {
   kept_.clear();
 }
 
-void ExpertPrefetch::on_routing(int node, std::span<const int32_t> experts, int64_t tokens) {
+void ExpertPrefetch::on_routing(const ggml_tensor* node, std::span<const int32_t> experts) {
   if (predictor_ == nullptr) return;
-  const uint32_t layer = residency_.layer(weight_of(graph_->nodes[node]->src[0])->id);
-  settle(experts);
-  experts_.clear();
-  if (tokens != 1) return;
-  layer_ = layer;
+  const TensorId tensor = weight_of(node->src[0])->id;
+  settle(residency_.layer(tensor), experts);
+  const std::span<const TensorId> next = layer_behind(tensor);
+  if (node->src[2]->ne[1] != 1 || next.empty()) return;
+  layer_ = residency_.layer(tensor);
+  next_layer_ = residency_.layer(next.front());
   experts_.assign(experts.begin(), experts.end());
-  if (const int next = next_routing(node); next >= 0 && paying()) {
-    predictor_->predict({.graph = graph_,
-                         .node = node,
-                         .next_node = next,
-                         .layer = layer,
-                         .experts = experts_},
-                        ranked_);
-    propose(next);
-  }
+  if (!paying()) return;
+  predictor_->predict({.layer = layer_,
+                       .experts = experts_,
+                       .input = node->src[1],
+                       .next_layer = next_layer_,
+                       .next_experts = residency_.expert_count(next.front())},
+                      ranked_);
+  propose(next);
 }
 
 void ExpertPrefetch::read_ahead() {
@@ -74,21 +70,26 @@ void ExpertPrefetch::read_ahead() {
   }
 }
 
-// First node of the next layer whose experts lie in pools, or -1.
-int ExpertPrefetch::next_routing(int node) const {
-  const ggml_tensor* ids = graph_->nodes[node]->src[2];
-  for (int k = node + 1; k < graph_->n_nodes; ++k) {
-    const ggml_tensor* other = graph_->nodes[k];
-    if (other->op != GGML_OP_MUL_MAT_ID || other->src[2] == ids) continue;
-    const Weight* weight = weight_of(other->src[0]);
-    return weight != nullptr && residency_.home(weight->id) == Home::experts ? k : -1;
-  }
-  return -1;
+// Those of the next layer whose experts lie in pools; none behind the last.
+std::span<const TensorId> ExpertPrefetch::layer_behind(TensorId tensor) const {
+  const auto other_layer = [this](auto from) {
+    return std::find_if(from, order_.end(), [&, layer = residency_.layer(*from)](TensorId id) {
+      return residency_.layer(id) != layer;
+    });
+  };
+  const auto here = std::find(order_.begin(), order_.end(), tensor);
+  if (here == order_.end()) return {};
+  const auto next = other_layer(here);
+  if (next == order_.end()) return {};
+  return {next, other_layer(next)};
 }
 
-// What came of the guesses for this layer.
-void ExpertPrefetch::settle(std::span<const int32_t> experts) {
-  if (!experts_.empty()) predictor_->observe(layer_, experts_, experts);
+// What came of the guesses, if they were for this layer: the token may have been the last.
+void ExpertPrefetch::settle(uint32_t layer, std::span<const int32_t> experts) {
+  const bool expected = !experts_.empty() && layer == next_layer_;
+  if (expected) predictor_->observe(layer_, experts_, experts);
+  experts_.clear();
+  if (!expected) return forget();
   uint64_t used = 0;
   for (size_t i = 0; i < issued_; ++i) {
     if (std::find(experts.begin(), experts.end(), proposed_[i].expert) != experts.end()) ++used;
@@ -106,17 +107,11 @@ void ExpertPrefetch::settle(std::span<const int32_t> experts) {
   forget();
 }
 
-void ExpertPrefetch::propose(int next_node) {
-  const ggml_tensor* ids = graph_->nodes[next_node]->src[2];
+void ExpertPrefetch::propose(std::span<const TensorId> tensors) {
   for (const int32_t expert : ranked_) {
-    for (int k = next_node; k < graph_->n_nodes; ++k) {
-      const ggml_tensor* node = graph_->nodes[k];
-      if (node->op != GGML_OP_MUL_MAT_ID) continue;
-      if (node->src[2] != ids) break;
-      const Weight* weight = weight_of(node->src[0]);
-      if (weight == nullptr || residency_.home(weight->id) != Home::experts) continue;
-      const PooledTensor pooled = residency_.experts(weight->id);
-      if (pooled.pool->slots() < kPoolShares * static_cast<uint64_t>(ids->ne[0])) continue;
+    for (const TensorId tensor : tensors) {
+      const PooledTensor pooled = residency_.experts(tensor);
+      if (pooled.pool->slots() < kPoolShares * experts_.size()) continue;
       if (pooled.pool->is_ready(pooled.source, static_cast<uint32_t>(expert))) {
         kept_.push_back(*pooled.pool->request(pooled.source, static_cast<uint32_t>(expert),
                                               ReadClass::prefetch));

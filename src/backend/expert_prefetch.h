@@ -18,19 +18,20 @@ struct PrefetchStats {
 // Reads experts that the next MoE layer will probably want, while the drive would idle: from the
 // last read of one layer to the ids of the next. A guess is read only when all that is waited for
 // was started and the drive takes more; wrong ones reduce how many there are, so that they delay
-// little.
+// little. A token's layers may be a graph each, as below a GPU, which computes in between.
 // Without a predictor it does nothing. Used by the walk's thread.
 class ExpertPrefetch {
  public:
-  ExpertPrefetch(Residency& residency, std::unique_ptr<ExpertPredictor> predictor);
+  // `order`: tensors whose experts lie in pools, as graphs use them.
+  ExpertPrefetch(Residency& residency, std::vector<TensorId> order,
+                 std::unique_ptr<ExpertPredictor> predictor);
 
   // Whether to guess at all.
   bool guesses() const { return predictor_ != nullptr; }
-  // The graph `next_node` questions are about.
-  void begin(const ggml_cgraph* graph);
-  // The experts of the MUL_MAT_ID at `node`, first of its layer, are known. Only single tokens are
-  // predicted for: more route to most experts anyway. REQUIRES: nothing is pending in the runner.
-  void on_routing(int node, std::span<const int32_t> experts, int64_t tokens);
+  // The experts of `node`, a MUL_MAT_ID and the first of its layer, are known. Only single tokens
+  // are predicted for: more route to most experts anyway. REQUIRES: nothing is pending in the
+  // runner.
+  void on_routing(const ggml_tensor* node, std::span<const int32_t> experts);
   // Starts guesses as far as the drive has room. Called before each wait and each computation.
   void read_ahead();
   // Drops what was proposed, and its leases.
@@ -45,16 +46,17 @@ class ExpertPrefetch {
     int32_t expert = 0;
   };
 
-  int next_routing(int node) const;
-  void settle(std::span<const int32_t> experts);
-  void propose(int next_node);
+  std::span<const TensorId> layer_behind(TensorId tensor) const;
+  void settle(uint32_t layer, std::span<const int32_t> experts);
+  void propose(std::span<const TensorId> tensors);
   bool paying();
 
   Residency& residency_;
+  std::vector<TensorId> order_;
   std::unique_ptr<ExpertPredictor> predictor_;
-  const ggml_cgraph* graph_ = nullptr;
   uint32_t layer_ = 0;                  // of the last routing
-  std::vector<int32_t> experts_;        // of it; empty at the start of a graph
+  std::vector<int32_t> experts_;        // of it; empty if nothing is expected behind it
+  uint32_t next_layer_ = 0;             // what is expected
   std::vector<int32_t> ranked_;         // for the next layer
   std::vector<Guess> proposed_;         // the likeliest first
   size_t issued_ = 0;                   // of proposed_

@@ -21,18 +21,18 @@ ExpertStep::ExpertStep(Residency& residency, NodeRunner& runner, ExpertPrefetch&
 void ExpertStep::begin(ggml_cgraph* graph) {
   graph_ = graph;
   routing_.forget();
-  prefetch_.begin(graph);
 }
 
 Status ExpertStep::visit(int i, TensorId tensor) {
   ggml_tensor* node = graph_->nodes[i];
   const PooledTensor pooled = residency_.experts(tensor);
   if (!routing_.is_of(node->src[2])) {
-    prefetch_.read_ahead();
+    // What a GPU routed is known by now.
+    if (node->src[2]->op != GGML_OP_NONE) prefetch_.read_ahead();
     if (Status status = runner_.flush(i); !status.ok()) return status;
     if (Status status = read_routing(i); !status.ok()) return status;
     request_siblings(i);
-    prefetch_.on_routing(i, routing_.experts(), node->src[2]->ne[1]);
+    prefetch_.on_routing(node, routing_.experts());
     fill_.on_routing(graph_, i, routing_.experts());
   } else if (i > counted_until_) {
     count_uses(pooled);
@@ -62,11 +62,16 @@ Status ExpertStep::visit(int i, TensorId tensor) {
 
 void ExpertStep::release() { leases_.clear(); }
 
-void ExpertStep::release_all() {
-  prefetch_.forget();
+void ExpertStep::end() {
   leases_.clear();
   ahead_.clear();
   groups_.release();
+  prefetch_.read_ahead();
+}
+
+void ExpertStep::release_all() {
+  prefetch_.forget();
+  end();
 }
 
 Status ExpertStep::read_routing(int i) {

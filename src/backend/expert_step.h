@@ -33,6 +33,8 @@ class ExpertStep {
   bool wants_reads() const { return fill_.wants_reads(); }
   // Ends the leases of the pending run.
   void release();
+  // The graph is computed: ends all leases but those of guesses, which go on behind it.
+  void end();
   // Ends all leases, also those taken ahead of use.
   void release_all();
 

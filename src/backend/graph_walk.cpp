@@ -22,10 +22,11 @@ void follow_weight(ggml_tensor* source) {
 }
 
 std::unique_ptr<ExpertPredictor> make_predictor(const PrefetchOptions& options,
-                                                Residency& residency, NodeRunner& runner) {
+                                                const ModelIndex& index,
+                                                const Residency& residency, NodeRunner& runner) {
   switch (options.predictor) {
     case Prefetch::off: return nullptr;
-    case Prefetch::router: return make_router_predictor(residency, runner);
+    case Prefetch::router: return make_router_predictor(index, residency, runner);
     case Prefetch::coactivation: return make_coactivation_predictor(*options.coactivation);
   }
   return nullptr;
@@ -53,7 +54,8 @@ GraphWalk::GraphWalk(StreamedModel& model, Residency& residency,
         pieces_.clear();
         experts_.release();
       }),
-      prefetch_(residency, make_predictor(prefetch, residency, runner_)),
+      prefetch_(residency, expert_order(model, residency),
+                make_predictor(prefetch, model.index(), residency, runner_)),
       experts_(residency, runner_, prefetch_, expert_order(model, residency)),
       rows_(residency, runner_) {}
 
@@ -79,8 +81,12 @@ ggml_status GraphWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphComp
     }
   }
   if (status.ok()) status = runner_.flush(graph->n_nodes);
-  if (!status.ok()) runner_.abandon();
-  experts_.release_all();
+  if (status.ok()) {
+    experts_.end();
+  } else {
+    runner_.abandon();
+    experts_.release_all();
+  }
 
   ++stats_.graphs;
   stats_.cpu_calls = runner_.calls();

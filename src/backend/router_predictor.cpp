@@ -1,77 +1,86 @@
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "backend/expert_predictor.h"
-#include "backend/weight.h"
+#include "ggml-cpp.h"
 
 namespace hypura {
 namespace {
 
+// The product that a router is, without the model's graph around it: that may lie elsewhere, as on
+// a GPU.
 class RouterPredictor final : public ExpertPredictor {
  public:
-  RouterPredictor(Residency& residency, NodeRunner& runner)
-      : residency_(residency), runner_(runner) {}
+  RouterPredictor(const ModelIndex& index, const Residency& residency, NodeRunner& runner)
+      : runner_(runner) {
+    size_t scores_max = 0;
+    for (uint32_t i = 0; i < index.tensors().size(); ++i) {
+      const TensorInfo& tensor = index.tensors()[i];
+      std::byte* weight = residency.pinned(TensorId{i});
+      if (tensor.role != TensorRole::router || weight == nullptr || tensor.layer < 0) continue;
+      if (tensor.ne[2] != 1 || tensor.ne[3] != 1) continue;
+      add(tensor, weight);
+      scores_max = std::max(scores_max, static_cast<size_t>(tensor.ne[1]));
+    }
+    scores_.reserve(scores_max);
+  }
 
   void predict(const RoutingStep& step, std::vector<int32_t>& ranked) override {
     ranked.clear();
-    const ggml_tensor* input = step.graph->nodes[step.node]->src[1];
-    const ggml_tensor* next = step.graph->nodes[step.next_node];
-    const ggml_tensor* router = find_router(step, input->ne[0], next->src[0]->ne[2]);
-    if (router == nullptr || input->type != GGML_TYPE_F32) return;
-    score(router, input);
-    const size_t count = static_cast<size_t>(next->src[2]->ne[0]);
-    ranked.resize(scores_.size());
-    std::iota(ranked.begin(), ranked.end(), 0);
-    std::partial_sort(ranked.begin(), ranked.begin() + static_cast<ptrdiff_t>(count), ranked.end(),
-                      [&](int32_t a, int32_t b) {
-                        return scores_[static_cast<size_t>(a)] > scores_[static_cast<size_t>(b)];
-                      });
-    ranked.resize(count);
+    if (step.input->type != GGML_TYPE_F32) return;
+    const auto [first, last] = routers_.equal_range(step.next_layer);
+    for (auto router = first; router != last; ++router) {
+      ggml_tensor* output = router->second;
+      if (output->ne[0] != step.next_experts || output->src[1]->ne[0] != step.input->ne[0]) continue;
+      score(output, step.input->data);
+      ranked.resize(scores_.size());
+      std::iota(ranked.begin(), ranked.end(), 0);
+      const size_t count = std::min(step.experts.size(), scores_.size());
+      std::partial_sort(ranked.begin(), ranked.begin() + static_cast<ptrdiff_t>(count),
+                        ranked.end(), [&](int32_t a, int32_t b) {
+                          return scores_[static_cast<size_t>(a)] > scores_[static_cast<size_t>(b)];
+                        });
+      ranked.resize(count);
+      return;
+    }
   }
 
   void observe(uint32_t, std::span<const int32_t>, std::span<const int32_t>) override {}
 
  private:
-  // The last product before the next layer's experts that makes one number an expert.
-  const ggml_tensor* find_router(const RoutingStep& step, int64_t width, int64_t experts) const {
-    for (int k = step.next_node - 1; k > step.node; --k) {
-      const ggml_tensor* node = step.graph->nodes[k];
-      if (node->op != GGML_OP_MUL_MAT || node->type != GGML_TYPE_F32) continue;
-      const ggml_tensor* weight = node->src[0];
-      if (weight->ne[0] != width || weight->ne[1] != experts || weight->ne[2] != 1) continue;
-      const Weight* streamed = weight_of(weight);
-      if (streamed == nullptr || residency_.pinned(streamed->id) == nullptr) continue;
-      return node;
-    }
-    return nullptr;
+  void add(const TensorInfo& tensor, std::byte* data) {
+    contexts_.emplace_back(ggml_init({.mem_size = 3 * ggml_tensor_overhead(), .no_alloc = true}));
+    ggml_context* context = contexts_.back().get();
+    ggml_tensor* weight = ggml_new_tensor_2d(context, static_cast<ggml_type>(tensor.type),
+                                             tensor.ne[0], tensor.ne[1]);
+    weight->data = data;
+    ggml_tensor* input = ggml_new_tensor_1d(context, GGML_TYPE_F32, tensor.ne[0]);
+    ggml_tensor* output = ggml_mul_mat(context, weight, input);
+    output->flags |= GGML_TENSOR_FLAG_COMPUTE;
+    routers_.emplace(static_cast<uint32_t>(tensor.layer), output);
   }
 
-  void score(const ggml_tensor* router, const ggml_tensor* input) {
-    const int64_t experts = router->src[0]->ne[1];
-    scores_.resize(static_cast<size_t>(experts));
-    ggml_tensor row = *input;
-    row.view_src = nullptr;
-    row.ne[1] = row.ne[2] = row.ne[3] = 1;
-    ggml_tensor output = *router;
-    output.view_src = nullptr;
-    output.data = scores_.data();
-    output.ne[0] = experts;
-    output.ne[1] = output.ne[2] = output.ne[3] = 1;
-    output.nb[1] = output.nb[2] = output.nb[3] = scores_.size() * sizeof(float);
-    output.src[1] = &row;
+  void score(ggml_tensor* output, void* input) {
+    scores_.resize(static_cast<size_t>(output->ne[0]));
+    output->src[1]->data = input;
+    output->data = scores_.data();
     // A guess that cannot be computed is no guess; the graph itself will say what is wrong.
-    if (!runner_.run_one(&output).ok()) std::fill(scores_.begin(), scores_.end(), 0.0F);
+    if (!runner_.run_one(output).ok()) std::fill(scores_.begin(), scores_.end(), 0.0F);
   }
 
-  Residency& residency_;
   NodeRunner& runner_;
+  std::vector<ggml_context_ptr> contexts_;
+  std::multimap<uint32_t, ggml_tensor*> routers_;  // their products, by layer
   std::vector<float> scores_;
 };
 
 }  // namespace
 
-std::unique_ptr<ExpertPredictor> make_router_predictor(Residency& residency, NodeRunner& runner) {
-  return std::make_unique<RouterPredictor>(residency, runner);
+std::unique_ptr<ExpertPredictor> make_router_predictor(const ModelIndex& index,
+                                                       const Residency& residency,
+                                                       NodeRunner& runner) {
+  return std::make_unique<RouterPredictor>(index, residency, runner);
 }
 
 }  // namespace hypura

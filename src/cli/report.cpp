@@ -246,6 +246,9 @@ std::string plan_text(const Engine& engine) {
           ? std::string("weights, as the file's pages in the system's cache, which just holds them")
           : fmt::format("weights that stay ({:.0f} % of the model)",
                         percent(plan.pinned_bytes, plan.weight_bytes)));
+  if (plan.router_copy_bytes > 0) {
+    row("RAM", plan.router_copy_bytes, "copies of the GPU's routers, which guess experts ahead");
+  }
   if (plan.repacked_bytes > 0) {
     row("RAM", plan.repacked_bytes,
         "of them, repacked for faster prompts: NOT the bits of streaming");
@@ -369,6 +372,7 @@ std::string run_json(const Engine& engine, const RunReport& report) {
       {"compute_bytes", plan.context.compute_bytes},
       {"weight_bytes", plan.weight_bytes},
       {"pinned_bytes", plan.pinned_bytes},
+      {"router_copy_bytes", plan.router_copy_bytes},
       {"repacked_bytes", plan.repacked_bytes},
       {"cached_bytes", plan.cached_bytes},
       {"streamed_bytes", plan.streamed_bytes},

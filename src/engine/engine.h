@@ -116,6 +116,7 @@ struct PlanSummary {
   ContextSize context;
   uint64_t weight_bytes = 0;   // the file's
   uint64_t pinned_bytes = 0;   // of these, always in RAM
+  uint64_t router_copy_bytes = 0;  // of the GPU's weights, in RAM as well: routers that guess
   bool fast_prompt = false;    // those that can be are repacked, for other bits
   uint64_t repacked_bytes = 0;  // the RAM that they take
   uint64_t cached_bytes = 0;   // slots in RAM for experts, rows and the ring

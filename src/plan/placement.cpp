@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string_view>
 #include <tuple>
 
@@ -98,6 +99,7 @@ class Placer {
   const TensorInfo& info(TensorId id) const { return index_.tensor(id); }
 
   void classify();
+  void copy_routers();
   void choose_pieces();
   void group_experts();
   Kind kind_of(TensorId id) const;
@@ -144,6 +146,7 @@ void Placer::classify() {
       dense_bytes += info(TensorId{i}).bytes;
     }
   }
+  if (input_.guesses_experts) copy_routers();
   std::sort(dense_.begin(), dense_.end(), [&](TensorId a, TensorId b) {
     const auto order = [&](TensorId id) {
       const TensorInfo& tensor = info(id);
@@ -152,6 +155,19 @@ void Placer::classify() {
     return order(a) < order(b);
   });
   piece_target_ = std::clamp(dense_bytes / kPiecesPerModel, kPieceBytesMin, kPieceBytesMax);
+}
+
+// Those of layers whose experts are placed here, and which themselves are not.
+void Placer::copy_routers() {
+  std::set<int> layers;
+  for (uint32_t i = 0; i < kinds_.size(); ++i) {
+    if (kinds_[i] == Kind::experts) layers.insert(info(TensorId{i}).layer);
+  }
+  for (uint32_t i = 0; i < kinds_.size(); ++i) {
+    const TensorInfo& tensor = info(TensorId{i});
+    if (kinds_[i] != Kind::unused || tensor.role != TensorRole::router) continue;
+    if (layers.contains(tensor.layer)) kinds_[i] = Kind::must_pin;
+  }
 }
 
 Kind Placer::kind_of(TensorId id) const {

@@ -18,6 +18,7 @@ struct PlacementInput {
   bool pins_experts = false;    // all experts stay in RAM for good
   bool packs_experts = false;   // slots lie as close as experts do in a tensor, for GPUs
   bool passes_experts = true;   // those of batches may pass through transit slots
+  bool guesses_experts = false;  // by routers, which have a copy in RAM if they lie elsewhere
   uint64_t elsewhere_bytes = 0;  // of weights in RAM that are not placed here: widens the ring
   uint32_t experts_used = 0;    // routed per token; 0 if the model has none
   uint64_t rows_per_graph = 0;  // most embedding rows one graph looks up

@@ -386,6 +386,28 @@ TEST(Placement, ChunkedExpertsHaveTheirOwnCount) {
   sweep(model.build());
 }
 
+TEST(Placement, RoutersElsewhereHaveACopyToGuessWith) {
+  Case model(3, 8, 2);
+  for (const char* block : {"blk.0.", "blk.1.", "blk.2."}) {
+    model.add(block + std::string("ffn_gate_inp.weight"), {256, 8}, Case::kUnmapped);
+  }
+  model.add("blk.1.attn_q.weight", {256, 64}, Case::kUnmapped);
+  model.add("blk.1.ffn_up_exps.weight", {256, 32, 8}, Case::kExperts);
+  model.add("blk.2.ffn_up_exps.weight", {256, 32, 8}, Case::kUnmapped).build();
+  const uint64_t without = model.minimum();
+  model.input().guesses_experts = true;
+  EXPECT_GT(model.minimum(), without) << "it is paid for";
+  const Result<Layout> layout = model.place_in(model.minimum());
+  ASSERT_TRUE(layout.ok()) << layout.status().to_string();
+  for (const TensorInfo& tensor : model.index().tensors()) {
+    if (tensor.role == TensorRole::expert) continue;
+    const bool copied = tensor.name == "blk.1.ffn_gate_inp.weight";
+    EXPECT_EQ(model.home(*layout, tensor.name.c_str()).home,
+              copied ? Home::pinned : Home::unused)
+        << tensor.name;
+  }
+}
+
 TEST(Placement, HugeExpertCounts) {
   Case model(3, 2048, 64);
   for (const char* block : {"blk.0.", "blk.1.", "blk.2."}) {

@@ -131,7 +131,11 @@ PlacementInput placement(const PlanInput& input, const GpuShare& gpu, const Plan
   for (size_t i = 0; i < gpu.on_gpu.size(); ++i) {
     if (gpu.on_gpu[i]) result.uses[i].mapped = false;
   }
-  if (gpu.experts.has_value()) place_for_copies(input.index, result);
+  if (gpu.experts.has_value()) {
+    place_for_copies(input.index, result);
+  } else {
+    result.guesses_experts = input.work.prefetch;
+  }
   return result;
 }
 
@@ -326,6 +330,7 @@ TierBytes tier_bytes(const ModelIndex& index, const Plan& plan) {
     const Home home = plan.layout.has_value() ? plan.layout->homes[i].home : Home::pinned;
     if (gpu) {
       bytes.gpu += own;
+      if (plan.layout.has_value() && home == Home::pinned) bytes.copied += own;
     } else if (home == Home::pinned || home == Home::repacked) {
       bytes.ram += own;
     } else if (home != Home::unused) {

@@ -110,6 +110,7 @@ struct TierBytes {
   uint64_t gpu = 0;
   uint64_t ram = 0;    // pinned, or everything if resident
   uint64_t drive = 0;  // with a home on the drive, cached or not
+  uint64_t copied = 0;  // of the GPU's, in RAM as well: routers that guess
 };
 TierBytes tier_bytes(const ModelIndex& index, const Plan& plan);
 

@@ -86,6 +86,13 @@ std::string run_whole(const Script& script, HostGpuKind kind, Trace* reference, 
   return all->gpu.weight_bytes > 0 ? std::string() : "the GPU takes no part";
 }
 
+// For all that is not a weight, and a share of those.
+RamBudget ram_for(const PlanSummary& all, double share) {
+  const double weights = share * static_cast<double>(all.weight_bytes);
+  return {.kind = RamBudget::Kind::bytes,
+          .bytes = all.fixed_bytes + static_cast<uint64_t>(weights)};
+}
+
 // Everywhere between all on the GPU and one layer's attention, and RAM from plenty to the least.
 std::string compare_placements(const Script& script, HostGpuKind kind) {
   Trace reference;
@@ -121,8 +128,7 @@ std::string compare_batches(Script script, uint64_t lacks) {
   std::string wrong = run_whole(script, HostGpuKind::discrete, &reference, &all);
   if (!wrong.empty()) return wrong;
   const RamBudget least{.kind = RamBudget::Kind::minimum};
-  const RamBudget half{.kind = RamBudget::Kind::bytes,
-                       .bytes = all.fixed_bytes + all.weight_bytes / 2};
+  const RamBudget half = ram_for(all, 0.5);
   const uint64_t room = batch_bytes(all, *ModelIndex::open(script.model));
   for (const double share : {0.6, 0.3}) {
     for (const RamBudget& budget : {least, half}) {
@@ -147,6 +153,40 @@ std::string compare_batches(Script script, uint64_t lacks) {
       const bool refused = (*engine)->stats().gpu->refused;
       if (refused != (lacks > 0)) return at + "what was refused is not told";
     }
+  }
+  return std::string();
+}
+
+// Below a GPU that routes, the next layer's experts are guessed while it computes: by copies of its
+// routers, or from what followed before.
+std::string compare_guesses(Script script) {
+  Trace reference;
+  PlanSummary all;
+  std::string wrong = run_whole(script, HostGpuKind::discrete, &reference, &all);
+  if (!wrong.empty()) return wrong;
+  for (const PrefetchMode prefetch :
+       {PrefetchMode::automatic, PrefetchMode::coactivation, PrefetchMode::off}) {
+    RestlessSizer sizer(1);
+    script.cache_sizer = &sizer;
+    script.prefetch = prefetch;
+    EngineOptions options = streamed_options(script, ram_for(all, 0.5));
+    options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = gpu_bytes(all, 0.3)};
+    options.gpu_takes_experts = false;
+    options.gpu_takes_batches = false;
+    auto engine = Engine::open(options);
+    const std::string at = fmt::format("predictor {}: ", static_cast<int>(prefetch));
+    if (!engine.ok()) return at + engine.status().to_string();
+    const bool guesses = prefetch != PrefetchMode::off;
+    const PlanSummary& plan = (*engine)->plan();
+    if (plan.gpu.weight_bytes == 0 || plan.streamed_bytes == 0) return at + "not on both sides";
+    if ((plan.router_copy_bytes > 0) != guesses) return at + "wrong copies of routers";
+    auto trace = run_script(**engine, script);
+    if (!trace.ok()) return at + trace.status().to_string();
+    if (std::string text = difference(reference, *trace); !text.empty()) return at + text;
+    const PrefetchStats stats = (*engine)->stats().prefetch;
+    const std::string counted = fmt::format("{} guesses, {} used", stats.guesses, stats.used);
+    if (!guesses && stats.guesses > 0) return at + counted;
+    if (guesses && (stats.guesses < 20 || 2 * stats.used < stats.guesses)) return at + counted;
   }
   return std::string();
 }
@@ -192,9 +232,8 @@ std::string compare_unified(const Script& script) {
   std::string wrong = run_whole(script, HostGpuKind::unified, &reference, &all);
   if (!wrong.empty()) return wrong;
   if (!all.gpu.unified) return "the GPU has memory of its own";
-  for (const RamBudget& budget : {RamBudget{.kind = RamBudget::Kind::minimum},
-                                  RamBudget{.kind = RamBudget::Kind::bytes,
-                                            .bytes = all.fixed_bytes + all.weight_bytes / 2}}) {
+  const RamBudget least{.kind = RamBudget::Kind::minimum};
+  for (const RamBudget& budget : {least, ram_for(all, 0.5)}) {
     EngineOptions options = streamed_options(script, budget);
     const uint64_t shown = host_gpu_shown_bytes();
     PlanSummary plan;
@@ -224,10 +263,11 @@ std::string compare_integrated(const Script& script) {
   return std::string();
 }
 
-enum class Takes : uint8_t { experts, batches };
+enum class Takes : uint8_t { nothing, experts, batches };
 
 // A drive that fails now and then (a run reads thousands of times), below a GPU that takes experts
-// or batches from RAM's slots: the right bits or a clean error, also from an engine that had one.
+// or batches from RAM's slots, or nothing, so that experts are guessed: the right bits or a clean
+// error, also from an engine that had one.
 std::string survive_faults(const Script& script, HostGpuKind kind, Takes takes) {
   Trace reference;
   PlanSummary all;
@@ -235,13 +275,17 @@ std::string survive_faults(const Script& script, HostGpuKind kind, Takes takes) 
   if (!wrong.empty()) return wrong;
   int right = 0;
   int failed = 0;
+  uint64_t guesses = 0;
   for (uint32_t seed = 1; seed <= kFaultSeeds; ++seed) {
-    EngineOptions options = streamed_options(script, {.kind = RamBudget::Kind::minimum});
+    const RamBudget least{.kind = RamBudget::Kind::minimum};
+    EngineOptions options =
+        streamed_options(script, takes == Takes::nothing ? ram_for(all, 0.45) : least);
     if (kind == HostGpuKind::discrete) {
-      options.mode = Mode::automatic;
-      options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = gpu_bytes(all, 0.75)};
+      if (takes == Takes::experts) options.mode = Mode::automatic;
+      options.gpu_budget = {.kind = GpuBudget::Kind::bytes,
+                            .bytes = gpu_bytes(all, takes == Takes::nothing ? 0.3 : 0.75)};
       options.gpu_takes_experts = takes == Takes::experts;
-      if (takes == Takes::batches) options.gpu_takes_batches = true;
+      options.gpu_takes_batches = takes == Takes::batches;
     }
     options.make_device = [&] {
       SimOptions drive{.seed = seed, .depth = 4};
@@ -256,12 +300,14 @@ std::string survive_faults(const Script& script, HostGpuKind kind, Takes takes) 
       continue;
     }
     const GpuSummary& gpu = (*engine)->plan().gpu;
-    if (takes == Takes::experts ? !gpu.experts.has_value() : !gpu.batches.has_value()) {
-      return "the GPU does not take them";
+    if (gpu.experts.has_value() != (takes == Takes::experts) ||
+        gpu.batches.has_value() != (takes == Takes::batches)) {
+      return "the GPU takes something else";
     }
     for (int attempt = 0; attempt < 2; ++attempt) {
       llama_memory_clear(llama_get_memory((*engine)->context()), true);
       auto trace = run_script(**engine, script);
+      guesses += (*engine)->stats().prefetch.guesses;
       if (!trace.ok()) {
         ++failed;
         const std::string& message = trace.status().message();
@@ -274,6 +320,7 @@ std::string survive_faults(const Script& script, HostGpuKind kind, Takes takes) 
     }
   }
   if (right < 4 || failed < 4) return fmt::format("{} right, {} failed", right, failed);
+  if (takes == Takes::nothing && guesses < 100) return fmt::format("{} guesses", guesses);
   return std::string();
 }
 
@@ -378,6 +425,14 @@ TEST_P(GpuCopies, BatchesOfAFaultyDriveGiveRightBitsOrACleanError) {
   EXPECT_EQ(in_child(survive, kSeconds), "");
 }
 
+TEST_P(GpuCopies, GuessesOfAFaultyDriveGiveRightBitsOrACleanError) {
+  const Script script{.model = model_, .prompt_tokens = 12, .generated_tokens = 24};
+  const auto survive = [&] {
+    return survive_faults(script, HostGpuKind::discrete, Takes::nothing);
+  };
+  EXPECT_EQ(in_child(survive, kSeconds), "");
+}
+
 TEST_P(GpuCopies, ABackendThatThrowsLeavesNothingWrong) {
   const Script script{
       .model = model_, .prompt_tokens = 70, .generated_tokens = 2, .micro_batch = 35};
@@ -396,6 +451,11 @@ TEST(GpuModel, StorytellerHasTheBitsOfRam) {
   EXPECT_EQ(in_child([] { return compare_copies({.model = kStoryteller}); }, kSeconds), "");
   EXPECT_EQ(in_child([] { return compare_unified({.model = kStoryteller}); }, kSeconds), "");
   EXPECT_EQ(in_child([] { return compare_integrated({.model = kStoryteller}); }, kSeconds), "");
+}
+
+TEST(GpuModel, TheNextLayersExpertsAreGuessedBelowIt) {
+  const Script script{.model = kStoryteller, .prompt_tokens = 12, .generated_tokens = 48};
+  EXPECT_EQ(in_child([&] { return compare_guesses(script); }, kSeconds), "");
 }
 
 // What is said of a run whose experts pass through the GPU; empty if all of that is true.

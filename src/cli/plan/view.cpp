@@ -280,6 +280,9 @@ std::string plan_table(const PlanView& view) {
       streams(plan.mode) ? "weights that stay; computing all that is in RAM or passes through it"
       : unified(view)    ? "all weights, in memory that the GPU shares"
                          : "all other weights");
+  if (tiers.copied > 0) {
+    row("RAM", tiers.copied, 0, "copies of the GPU's routers, which guess experts ahead");
+  }
   if (plan.layout.has_value()) {
     std::string what;
     if (plan.layout->ring_bytes > 0)
@@ -352,6 +355,7 @@ std::string plan_json(const PlanView& view) {
                {"gpu_kv_bytes", plan.gpu.kv_bytes},
                {"gpu_layers", plan.gpu.layers},
                {"pinned_bytes", tiers.ram},
+               {"router_copy_bytes", tiers.copied},
                {"streamed_bytes", tiers.drive}};
   const GpuShare::Experts experts = plan.gpu.experts.value_or(GpuShare::Experts{});
   const GpuShare::Batches batches = plan.gpu.batches.value_or(GpuShare::Batches{});
