@@ -72,7 +72,9 @@ class ReadQueue {
   std::optional<LoadResult> take(bool wait);
 
   size_t outstanding() const;  // submitted, result not yet taken
-  bool has_room() const;       // every load was started, and a demand read would start at once
+  // A prefetch would start at once and hold up nothing: all loads were started, and so few are in
+  // flight that the drive has nothing else to do.
+  bool has_room() const;
   const ReadQueueStats& stats() const;
 
  private:

@@ -109,6 +109,22 @@ TEST_F(ReadQueueTest, OnlySoManyDemandReadsAreInFlight) {
   EXPECT_TRUE(queue_->has_room());
 }
 
+TEST_F(ReadQueueTest, BesideADemandReadThereIsRoomForOneThatFollows) {
+  start(8, {.demand_max = 4});
+  EXPECT_TRUE(queue_->submit(load(1, kDemand)));
+  EXPECT_FALSE(queue_->has_room()) << "it was not started";
+  queue_->pump();
+  EXPECT_TRUE(queue_->has_room());
+  EXPECT_TRUE(queue_->submit(load(2, kPrefetch)));
+  queue_->pump();
+  EXPECT_FALSE(queue_->has_room());
+  EXPECT_EQ(take_all().size(), 2u);
+  for (const uint64_t key : {1, 2, 3}) EXPECT_TRUE(queue_->submit(load(key, kPrefetch)));
+  queue_->pump();
+  EXPECT_TRUE(queue_->has_room()) << "nobody waits";
+  EXPECT_EQ(take_all().size(), 3u);
+}
+
 TEST_F(ReadQueueTest, PrefetchesFillTheDevice) {
   start(8, {.demand_max = 2});
   for (uint64_t key = 0; key < 9; ++key) EXPECT_TRUE(queue_->submit(load(key, kPrefetch)));
