@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from unittest import mock
 
 sys.dont_write_bytecode = True  # nothing may appear beside the sources
 from gpu_table import served, write_table  # noqa: E402
@@ -249,7 +250,7 @@ class RowRun:
             if of_drive and not any(s["round"] == number for s in self.mine("profile")):
                 self.profile(number)
             self.sample("hypura", number, None)
-        if row.prompt_bar:
+        if row.prompt_bar or row.upload_bar:
             self.serve(llama)
         self.samples.keep(self.name, "done", {"asked": row.asked})
 
@@ -353,6 +354,7 @@ class RowRun:
         if seconds_left() < UNKNOWN_SECONDS:
             raise OutOfTime
         with contextlib.ExitStack() as running:
+            running.enter_context(self.cache())
             servers = {}
             if self.row.limit:
                 drop_page_cache()
@@ -441,14 +443,22 @@ class RowRun:
 
     def child(self, arm, words, limit):
         """Output, errors and seconds."""
-        with self.memory(arm, limit) as enter, contextlib.ExitStack() as known:
-            if not self.row.first or arm != "hypura":
-                return wait(words, enter)
-            folder = known.enter_context(tempfile.TemporaryDirectory())
+        with self.memory(arm, limit) as enter, self.cache():
+            return wait(words, enter)
+
+    @contextlib.contextmanager
+    def cache(self):
+        """What hypura knows: all, or of machines only."""
+        if not self.row.first:
+            yield
+            return
+        profiles = os.path.join(CACHE, "hypura/profiles")
+        os.makedirs(profiles, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
             os.mkdir(os.path.join(folder, "hypura"))
-            os.symlink(os.path.join(CACHE, "hypura/profiles"),
-                       os.path.join(folder, "hypura/profiles"))
-            return wait(words, enter, {**os.environ, "XDG_CACHE_HOME": folder})
+            os.symlink(profiles, os.path.join(folder, "hypura/profiles"))
+            with mock.patch.dict(os.environ, XDG_CACHE_HOME=folder):
+                yield
 
     @contextlib.contextmanager
     def memory(self, arm, limit):
@@ -465,13 +475,12 @@ class RowRun:
             yield group.enter
 
 
-def wait(words, enter, environment=None):
+def wait(words, enter):
     limit = min(SAMPLE_SECONDS, seconds_left())
     begin = time.monotonic()
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              errors="replace", preexec_fn=enter, timeout=limit,
-                              env=environment)
+                              errors="replace", preexec_fn=enter, timeout=limit)
     except subprocess.TimeoutExpired:
         if limit < SAMPLE_SECONDS:
             raise OutOfTime from None

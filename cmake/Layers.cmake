@@ -24,6 +24,7 @@ function(hypura_layer name)
   if(HYPURA_TESTS AND tests)
     add_executable(hypura_${name}_test ${tests})
     target_link_libraries(hypura_${name}_test PRIVATE hypura_${name} GTest::gtest_main hypura_flags)
+    target_compile_options(hypura_${name}_test PRIVATE -O0)  # compiles in half of the time
     gtest_discover_tests(hypura_${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST)
   endif()
 endfunction()

@@ -13,11 +13,10 @@ ZIG_GLOBAL_CACHE_DIR=$HYPURA_ZIG/cache ZIG_LOCAL_CACHE_DIR=$PWD/$dir/zig-cache
 export HYPURA_ZIG ZIG_GLOBAL_CACHE_DIR ZIG_LOCAL_CACHE_DIR
 
 tools/bootstrap.sh cross
-# Without precompiled headers: a file that does not include what it uses fails here.
 # shellcheck disable=SC2046
 tools/build.sh "$dir" hypura -DCMAKE_BUILD_TYPE=Release -DHYPURA_TESTS=OFF \
   "-DCMAKE_CXX_FLAGS_RELEASE=-O0 -DNDEBUG" \
-  -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DHYPURA_ZIG="$HYPURA_ZIG" \
+  -DHYPURA_ZIG="$HYPURA_ZIG" \
   -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/aarch64-macos.cmake" $(tools/bootstrap.sh paths cross)
 python3 tools/check_mach_o.py --self-test
 python3 tools/check_mach_o.py "$dir/src/cli/hypura"
