@@ -29,7 +29,7 @@ MachineProfile reader_machine() {
 class Small {
  public:
   explicit Small(const std::vector<int64_t>& rows, uint32_t experts = 0,
-                 size_t expert_layers = 2) {
+                 size_t expert_layers = 2, bool routers = false) {
     GgufBytes file;
     file.text("general.architecture", "tiny")
         .number("tiny.block_count", static_cast<uint32_t>(rows.size()));
@@ -41,6 +41,7 @@ class Small {
       add(file, block + "attn_q.weight", {256, rows[i]});
       if (experts == 0 || i >= expert_layers) continue;
       add(file, block + "ffn_up_exps.weight", {256, 64, experts});
+      if (routers) add(file, block + "ffn_gate_inp.weight", {256, experts});
     }
     const Result<ModelIndex> index = ModelIndex::open(directory_.write("m.gguf", file.build()));
     if (!index.ok()) ADD_FAILURE() << index.status().to_string();
@@ -283,6 +284,26 @@ TEST(Planner, AGpuTakesDenseWeightsFirst) {
         << model.index().tensor(TensorId{i}).name;
   }
   EXPECT_GT(plan->prediction.token.gpu_seconds, 0);
+}
+
+TEST(Planner, RoutersOnAGpuHaveACopyWhereExpertsAreGuessed) {
+  constexpr uint64_t kRouterBytes = 256 * 16 * 2;
+  Small model({512, 768}, 16, 2, true);
+  model.machine().gpus = {{.name = "g", .total_bytes = kGiB, .memory_gbps = 1000}};
+  PlanInput input = model.input(1);
+  input.gpu_bytes = kMiB;  // 640 KiB and the routers' 16; a layer's experts have 512
+  input.work.prefetch = true;
+  const uint64_t guessing = least_budget(input);
+  input.budget_bytes = guessing;
+  const Result<Plan> plan = make_plan(input);
+  ASSERT_TRUE(plan.ok()) << plan.status().to_string();
+  const TierBytes tiers = tier_bytes(model.index(), *plan);
+  EXPECT_GT(tiers.drive, 0u);
+  EXPECT_EQ(tiers.copied, 2 * kRouterBytes);
+  EXPECT_EQ(tiers.gpu + tiers.ram + tiers.drive, model.index().info().weight_bytes);
+  input.work.prefetch = false;
+  EXPECT_EQ(tier_bytes(model.index(), *make_plan(input)).copied, 0u);
+  EXPECT_LT(least_budget(input), guessing);
 }
 
 TEST(Planner, KvGoesWithItsLayersToTheGpu) {
