@@ -16,8 +16,8 @@ namespace hypura {
 struct RoutingStep {
   uint32_t layer = 0;
   std::span<const int32_t> experts;
-  const ggml_tensor* input = nullptr;  // of the experts, and of their router
-  uint32_t next_layer = 0;    // the next one whose experts stream
+  const ggml_tensor* input = nullptr;  // of the experts, usually of their router, too
+  uint32_t next_layer = 0;    // the next one with experts
   uint32_t next_experts = 0;  // how many it has
 };
 

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "backend/weight.h"
-
 namespace hypura {
 namespace {
 
@@ -18,37 +16,44 @@ constexpr uint64_t kJudgedGuesses = 256;
 constexpr double kUsedMin = 0.25;
 constexpr uint32_t kPauseLayers = 2000;
 
-// In a pool with fewer slots for each expert of a token, a wrong guess evicts one of its own.
-constexpr uint64_t kPoolShares = 2;
-
 }  // namespace
 
-ExpertPrefetch::ExpertPrefetch(Residency& residency, std::vector<TensorId> order,
+ExpertPrefetch::ExpertPrefetch(const ModelIndex& index, Residency& residency,
+                               std::vector<TensorId> order,
                                std::unique_ptr<ExpertPredictor> predictor)
     : residency_(residency),
       order_(std::move(order)),
       predictor_(std::move(predictor)),
-      guesses_max_(kGuessesFirst) {}
+      guesses_max_(kGuessesFirst) {
+  for (uint32_t i = 0; i < index.tensors().size(); ++i) {
+    if (index.tensors()[i].expert_count > 0) layers_.insert(residency.layer(TensorId{i}));
+  }
+}
 
 void ExpertPrefetch::forget() {
+  experts_.clear();
   proposed_.clear();
   issued_ = 0;
   kept_.clear();
 }
 
-void ExpertPrefetch::on_routing(const ggml_tensor* node, std::span<const int32_t> experts) {
+void ExpertPrefetch::on_routing(TensorId tensor, std::span<const int32_t> experts,
+                                const ggml_tensor* input, int64_t tokens) {
   if (predictor_ == nullptr) return;
-  const TensorId tensor = weight_of(node->src[0])->id;
-  settle(residency_.layer(tensor), experts);
+  const uint32_t layer = residency_.layer(tensor);
+  // Another graph of the same layer: what is guessed for the next one stays so.
+  if (!experts_.empty() && layer == layer_ && tensor != routed_ && tokens == 1) return;
+  settle(layer, experts);
   const std::span<const TensorId> next = layer_behind(tensor);
-  if (node->src[2]->ne[1] != 1 || next.empty()) return;
-  layer_ = residency_.layer(tensor);
+  if (tokens != 1 || next.empty()) return;
+  routed_ = tensor;
+  layer_ = layer;
   next_layer_ = residency_.layer(next.front());
   experts_.assign(experts.begin(), experts.end());
   if (!paying()) return;
   predictor_->predict({.layer = layer_,
                        .experts = experts_,
-                       .input = node->src[1],
+                       .input = input,
                        .next_layer = next_layer_,
                        .next_experts = residency_.expert_count(next.front())},
                       ranked_);
@@ -66,11 +71,13 @@ void ExpertPrefetch::read_ahead() {
         guess.source, static_cast<uint32_t>(guess.expert), ReadClass::prefetch);
     if (!lease) break;
     kept_.push_back(*std::move(lease));
+    ++stats_.guesses;
     reader.pump();
   }
 }
 
-// Those of the next layer whose experts lie in pools; none behind the last.
+// Those of the next layer with experts that lie in pools; none where they lie elsewhere, and behind
+// the last.
 std::span<const TensorId> ExpertPrefetch::layer_behind(TensorId tensor) const {
   const auto other_layer = [this](auto from) {
     return std::find_if(from, order_.end(), [&, layer = residency_.layer(*from)](TensorId id) {
@@ -81,20 +88,19 @@ std::span<const TensorId> ExpertPrefetch::layer_behind(TensorId tensor) const {
   if (here == order_.end()) return {};
   const auto next = other_layer(here);
   if (next == order_.end()) return {};
+  const auto layer = layers_.upper_bound(residency_.layer(tensor));
+  if (layer == layers_.end() || *layer != residency_.layer(*next)) return {};
   return {next, other_layer(next)};
 }
 
 // What came of the guesses, if they were for this layer: the token may have been the last.
 void ExpertPrefetch::settle(uint32_t layer, std::span<const int32_t> experts) {
-  const bool expected = !experts_.empty() && layer == next_layer_;
-  if (expected) predictor_->observe(layer_, experts_, experts);
-  experts_.clear();
-  if (!expected) return forget();
+  if (experts_.empty() || layer != next_layer_) return forget();
+  predictor_->observe(layer_, experts_, experts);
   uint64_t used = 0;
   for (size_t i = 0; i < issued_; ++i) {
     if (std::find(experts.begin(), experts.end(), proposed_[i].expert) != experts.end()) ++used;
   }
-  stats_.guesses += issued_;
   stats_.used += used;
   recent_guesses_ += issued_;
   recent_used_ += used;
@@ -107,11 +113,15 @@ void ExpertPrefetch::settle(uint32_t layer, std::span<const int32_t> experts) {
   forget();
 }
 
+// Experts mean the same in tensors that have as many: in other ones they are routed to otherwise.
 void ExpertPrefetch::propose(std::span<const TensorId> tensors) {
+  const uint32_t count = residency_.expert_count(tensors.front());
   for (const int32_t expert : ranked_) {
+    if (static_cast<uint32_t>(expert) >= count) continue;
     for (const TensorId tensor : tensors) {
+      if (residency_.expert_count(tensor) != count) continue;
       const PooledTensor pooled = residency_.experts(tensor);
-      if (pooled.pool->slots() < kPoolShares * experts_.size()) continue;
+      if (pooled.pool->slots() < kSlotsToGuess * experts_.size()) continue;
       if (pooled.pool->is_ready(pooled.source, static_cast<uint32_t>(expert))) {
         kept_.push_back(*pooled.pool->request(pooled.source, static_cast<uint32_t>(expert),
                                               ReadClass::prefetch));

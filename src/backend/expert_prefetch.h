@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -18,23 +19,24 @@ struct PrefetchStats {
 // Reads experts that the next MoE layer will probably want, while the drive would idle: from the
 // last read of one layer to the ids of the next. A guess is read only when all that is waited for
 // was started and the drive takes more; wrong ones reduce how many there are, so that they delay
-// little. A token's layers may be a graph each, as below a GPU, which computes in between.
+// little. A token's layers may be a graph each or several, as below a GPU that computes in between.
 // Without a predictor it does nothing. Used by the walk's thread.
 class ExpertPrefetch {
  public:
   // `order`: tensors whose experts lie in pools, as graphs use them.
-  ExpertPrefetch(Residency& residency, std::vector<TensorId> order,
+  ExpertPrefetch(const ModelIndex& index, Residency& residency, std::vector<TensorId> order,
                  std::unique_ptr<ExpertPredictor> predictor);
 
   // Whether to guess at all.
   bool guesses() const { return predictor_ != nullptr; }
-  // The experts of `node`, a MUL_MAT_ID and the first of its layer, are known. Only single tokens
-  // are predicted for: more route to most experts anyway. REQUIRES: nothing is pending in the
-  // runner.
-  void on_routing(const ggml_tensor* node, std::span<const int32_t> experts);
+  // The experts of `tensor` that `tokens` tokens use are known; `input`: what they compute with.
+  // Only single tokens are predicted for, by the first tensor of a layer: more route to most
+  // experts anyway. REQUIRES: nothing is pending in the runner.
+  void on_routing(TensorId tensor, std::span<const int32_t> experts, const ggml_tensor* input,
+                  int64_t tokens);
   // Starts guesses as far as the drive has room. Called before each wait and each computation.
   void read_ahead();
-  // Drops what was proposed, and its leases.
+  // Drops what was proposed, and its leases. Nothing is expected any more.
   void forget();
 
   const PrefetchStats& stats() const { return stats_; }
@@ -53,8 +55,10 @@ class ExpertPrefetch {
 
   Residency& residency_;
   std::vector<TensorId> order_;
+  std::set<uint32_t> layers_;           // that have experts, wherever these are
   std::unique_ptr<ExpertPredictor> predictor_;
-  uint32_t layer_ = 0;                  // of the last routing
+  TensorId routed_;                     // of the last routing
+  uint32_t layer_ = 0;                  // its own
   std::vector<int32_t> experts_;        // of it; empty if nothing is expected behind it
   uint32_t next_layer_ = 0;             // what is expected
   std::vector<int32_t> ranked_;         // for the next layer

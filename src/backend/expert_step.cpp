@@ -27,12 +27,12 @@ Status ExpertStep::visit(int i, TensorId tensor) {
   ggml_tensor* node = graph_->nodes[i];
   const PooledTensor pooled = residency_.experts(tensor);
   if (!routing_.is_of(node->src[2])) {
-    // What a GPU routed is known by now.
+    // Ids that come from elsewhere are a copy without an op, and known: guesses come too late.
     if (node->src[2]->op != GGML_OP_NONE) prefetch_.read_ahead();
     if (Status status = runner_.flush(i); !status.ok()) return status;
     if (Status status = read_routing(i); !status.ok()) return status;
     request_siblings(i);
-    prefetch_.on_routing(node, routing_.experts());
+    prefetch_.on_routing(tensor, routing_.experts(), node->src[1], node->src[2]->ne[1]);
     fill_.on_routing(graph_, i, routing_.experts());
   } else if (i > counted_until_) {
     count_uses(pooled);
@@ -48,6 +48,7 @@ Status ExpertStep::visit(int i, TensorId tensor) {
     // What the pending run and the look-ahead hold may be what is missing.
     if (Status status = runner_.flush(i); !status.ok()) return status;
     ahead_.clear();
+    prefetch_.forget();
     leased = lease_all(pooled);
   }
   if (leased && all_ready(pooled)) {

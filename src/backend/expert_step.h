@@ -33,7 +33,7 @@ class ExpertStep {
   bool wants_reads() const { return fill_.wants_reads(); }
   // Ends the leases of the pending run.
   void release();
-  // The graph is computed: ends all leases but those of guesses, which go on behind it.
+  // The graph is computed: ends all leases but those of guesses, which outlive it.
   void end();
   // Ends all leases, also those taken ahead of use.
   void release_all();

@@ -54,7 +54,7 @@ GraphWalk::GraphWalk(StreamedModel& model, Residency& residency,
         pieces_.clear();
         experts_.release();
       }),
-      prefetch_(residency, expert_order(model, residency),
+      prefetch_(model.index(), residency, expert_order(model, residency),
                 make_predictor(prefetch, model.index(), residency, runner_)),
       experts_(residency, runner_, prefetch_, expert_order(model, residency)),
       rows_(residency, runner_) {}

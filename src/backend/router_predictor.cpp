@@ -8,8 +8,8 @@
 namespace hypura {
 namespace {
 
-// The product that a router is, without the model's graph around it: that may lie elsewhere, as on
-// a GPU.
+// Each router's product with one row, built by itself: the model's graph around it may lie on a
+// GPU.
 class RouterPredictor final : public ExpertPredictor {
  public:
   RouterPredictor(const ModelIndex& index, const Residency& residency, NodeRunner& runner)
@@ -20,6 +20,7 @@ class RouterPredictor final : public ExpertPredictor {
       std::byte* weight = residency.pinned(TensorId{i});
       if (tensor.role != TensorRole::router || weight == nullptr || tensor.layer < 0) continue;
       if (tensor.ne[2] != 1 || tensor.ne[3] != 1) continue;
+      if (static_cast<uint64_t>(tensor.ne[1]) > index.info().expert_count) continue;
       add(tensor, weight);
       scores_max = std::max(scores_max, static_cast<size_t>(tensor.ne[1]));
     }
@@ -28,22 +29,18 @@ class RouterPredictor final : public ExpertPredictor {
 
   void predict(const RoutingStep& step, std::vector<int32_t>& ranked) override {
     ranked.clear();
-    if (step.input->type != GGML_TYPE_F32) return;
-    const auto [first, last] = routers_.equal_range(step.next_layer);
-    for (auto router = first; router != last; ++router) {
-      ggml_tensor* output = router->second;
-      if (output->ne[0] != step.next_experts || output->src[1]->ne[0] != step.input->ne[0]) continue;
-      score(output, step.input->data);
-      ranked.resize(scores_.size());
-      std::iota(ranked.begin(), ranked.end(), 0);
-      const size_t count = std::min(step.experts.size(), scores_.size());
-      std::partial_sort(ranked.begin(), ranked.begin() + static_cast<ptrdiff_t>(count),
-                        ranked.end(), [&](int32_t a, int32_t b) {
-                          return scores_[static_cast<size_t>(a)] > scores_[static_cast<size_t>(b)];
-                        });
-      ranked.resize(count);
-      return;
-    }
+    ggml_tensor* scores = find(step);
+    if (scores == nullptr || step.input->type != GGML_TYPE_F32) return;
+    // A guess that cannot be computed is no guess; the graph itself will say what is wrong.
+    if (!score(scores, step.input->data)) return;
+    ranked.resize(scores_.size());
+    std::iota(ranked.begin(), ranked.end(), 0);
+    const size_t count = std::min(step.experts.size(), scores_.size());
+    std::partial_sort(ranked.begin(), ranked.begin() + static_cast<ptrdiff_t>(count), ranked.end(),
+                      [&](int32_t a, int32_t b) {
+                        return scores_[static_cast<size_t>(a)] > scores_[static_cast<size_t>(b)];
+                      });
+    ranked.resize(count);
   }
 
   void observe(uint32_t, std::span<const int32_t>, std::span<const int32_t>) override {}
@@ -61,12 +58,21 @@ class RouterPredictor final : public ExpertPredictor {
     routers_.emplace(static_cast<uint32_t>(tensor.layer), output);
   }
 
-  void score(ggml_tensor* output, void* input) {
+  // The product of the next layer that makes one number an expert; nullptr: none is known.
+  ggml_tensor* find(const RoutingStep& step) const {
+    const auto [first, last] = routers_.equal_range(step.next_layer);
+    const auto found = std::find_if(first, last, [&](const auto& router) {
+      const ggml_tensor* output = router.second;
+      return output->ne[0] == step.next_experts && output->src[1]->ne[0] == step.input->ne[0];
+    });
+    return found == last ? nullptr : found->second;
+  }
+
+  bool score(ggml_tensor* output, void* input) {
     scores_.resize(static_cast<size_t>(output->ne[0]));
     output->src[1]->data = input;
     output->data = scores_.data();
-    // A guess that cannot be computed is no guess; the graph itself will say what is wrong.
-    if (!runner_.run_one(output).ok()) std::fill(scores_.begin(), scores_.end(), 0.0F);
+    return runner_.run_one(output).ok();
   }
 
   NodeRunner& runner_;

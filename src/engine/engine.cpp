@@ -340,7 +340,7 @@ Status Engine::choose_layout() {
       .uses = streamed_model_->uses(),
       .elastic = !options_.ram_budget.is_explicit(),
       .packs_experts = plan_.gpu.unified,
-      .guesses_experts = options_.prefetch != PrefetchMode::off && !plan_.gpu.experts.has_value(),
+      .copies_routers = guesses_by_routers(options_.prefetch) && !plan_.gpu.experts.has_value(),
       .experts_used = static_cast<uint32_t>(index_->info().expert_used_count),
       .rows_per_graph = demand.rows_per_graph,
   };
@@ -391,7 +391,8 @@ Status Engine::choose_layout() {
     const uint64_t bytes = index_->tensor(TensorId{i}).bytes;
     const Home home = layout->homes[i].home;
     const bool stays = home == Home::pinned || home == Home::repacked;
-    const bool copied = i < plan_.gpu.on_gpu.size() && plan_.gpu.on_gpu[i];
+    const bool copied =
+        i < plan_.gpu.on_gpu.size() && plan_.gpu.on_gpu[i] && !input.uses[i].mapped;
     if (stays) (copied ? plan_.router_copy_bytes : plan_.pinned_bytes) += bytes;
     if (!stays && home != Home::unused) plan_.streamed_bytes += bytes;
   }

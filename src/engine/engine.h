@@ -36,6 +36,9 @@ namespace hypura {
 
 // How experts are read ahead of their router; automatic is what measured fastest.
 enum class PrefetchMode : uint8_t { automatic, off, router, coactivation };
+inline bool guesses_by_routers(PrefetchMode mode) {
+  return mode == PrefetchMode::automatic || mode == PrefetchMode::router;
+}
 
 // Who proposes tokens ahead of the model, and how many for one pass.
 struct DraftOptions {

@@ -14,8 +14,8 @@ namespace hypura {
 namespace {
 
 constexpr uint32_t kNone = UINT32_MAX;
-// In flight together while someone waits for one: two keep a drive busy, more share its bandwidth.
-constexpr uint32_t kBesideDemand = 2;
+// In flight, at least one of them waited for: two keep a drive busy, more share its bandwidth.
+constexpr uint32_t kWithDemand = 2;
 constexpr uint32_t kChunkBytesMax = uint32_t{1} << 30;  // a kernel read takes less than 2 GiB
 
 // One outstanding load. It is in one list: of its class while chunks are left to submit, of none
@@ -251,8 +251,9 @@ bool ReadQueue::has_room() const {
   for (const List& list : impl_->queued) {
     if (list.first != kNone) return false;
   }
-  const uint32_t most = impl_->demand_in_flight > 0 ? kBesideDemand : impl_->demand_max;
-  return impl_->device.in_flight() < std::min(impl_->device.depth(), most);
+  uint32_t most = std::min(impl_->device.depth(), impl_->demand_max);
+  if (impl_->demand_in_flight > 0) most = std::min(most, kWithDemand);
+  return impl_->device.in_flight() < most;
 }
 const ReadQueueStats& ReadQueue::stats() const { return impl_->stats; }
 

@@ -72,8 +72,8 @@ class ReadQueue {
   std::optional<LoadResult> take(bool wait);
 
   size_t outstanding() const;  // submitted, result not yet taken
-  // A prefetch would start at once and hold up nothing: all loads were started, and so few are in
-  // flight that the drive has nothing else to do.
+  // A prefetch would start at once and hold up little: all loads were started, and so few are in
+  // flight that the drive would soon idle.
   bool has_room() const;
   const ReadQueueStats& stats() const;
 

@@ -26,6 +26,10 @@ struct TensorHome {
   uint32_t row_slots = 0;  // rows, or stream: cached rows for look-ups; 0 if nobody looks any up
 };
 
+// The next layer's experts are guessed where a pool has so many slots for each that a token uses:
+// in a smaller one a wrong guess evicts one of its own.
+inline constexpr uint32_t kSlotsToGuess = 2;
+
 // Expert slices that share slots.
 struct PoolLayout {
   uint64_t slice_bytes = 0;  // all alike, but in transit: the largest

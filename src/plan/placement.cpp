@@ -56,11 +56,14 @@ bool needs_contiguous_slices(const TensorInfo& tensor) {
 
 class Placer {
  public:
-  Placer(const ModelIndex& index, const PlacementInput& input) : index_(index), input_(input) {
-    classify();
+  Placer(const ModelIndex& index, const PlacementInput& input, bool copies_routers)
+      : index_(index), input_(input) {
+    classify(copies_routers);
     choose_pieces();
     group_experts();
   }
+
+  bool copied_routers() const { return copied_; }
 
   uint64_t minimum() const {
     Layout layout = empty_layout();
@@ -98,7 +101,7 @@ class Placer {
  private:
   const TensorInfo& info(TensorId id) const { return index_.tensor(id); }
 
-  void classify();
+  void classify(bool copies_routers);
   void copy_routers();
   void choose_pieces();
   void group_experts();
@@ -130,13 +133,14 @@ class Placer {
   const ModelIndex& index_;
   const PlacementInput& input_;
   std::vector<Kind> kinds_;
+  bool copied_ = false;  // routers that lie elsewhere
   std::vector<TensorId> dense_;  // in the order of use: by layer, then by file
   uint64_t piece_target_ = kPieceBytesMax;
   // Expert tensors whose slices may share slots: same row length, rows, type, number of experts.
   std::map<std::tuple<int64_t, int64_t, int, uint32_t>, std::vector<TensorId>> shapes_;
 };
 
-void Placer::classify() {
+void Placer::classify(bool copies_routers) {
   kinds_.resize(index_.tensors().size());
   uint64_t dense_bytes = 0;
   for (uint32_t i = 0; i < kinds_.size(); ++i) {
@@ -146,7 +150,7 @@ void Placer::classify() {
       dense_bytes += info(TensorId{i}).bytes;
     }
   }
-  if (input_.guesses_experts) copy_routers();
+  if (copies_routers) copy_routers();
   std::sort(dense_.begin(), dense_.end(), [&](TensorId a, TensorId b) {
     const auto order = [&](TensorId id) {
       const TensorInfo& tensor = info(id);
@@ -157,16 +161,19 @@ void Placer::classify() {
   piece_target_ = std::clamp(dense_bytes / kPiecesPerModel, kPieceBytesMin, kPieceBytesMax);
 }
 
-// Those of layers whose experts are placed here, and which themselves are not.
+// Those that lie elsewhere, of layers whose experts are placed here.
 void Placer::copy_routers() {
-  std::set<int> layers;
+  std::set<std::pair<int, int64_t>> experts;  // by layer, how many
   for (uint32_t i = 0; i < kinds_.size(); ++i) {
-    if (kinds_[i] == Kind::experts) layers.insert(info(TensorId{i}).layer);
+    const TensorInfo& tensor = info(TensorId{i});
+    if (kinds_[i] == Kind::experts) experts.emplace(tensor.layer, tensor.expert_count);
   }
   for (uint32_t i = 0; i < kinds_.size(); ++i) {
     const TensorInfo& tensor = info(TensorId{i});
     if (kinds_[i] != Kind::unused || tensor.role != TensorRole::router) continue;
-    if (layers.contains(tensor.layer)) kinds_[i] = Kind::must_pin;
+    if (!is_matrix(tensor) || !experts.contains({tensor.layer, tensor.ne[1]})) continue;
+    kinds_[i] = Kind::must_pin;
+    copied_ = true;
   }
 }
 
@@ -499,15 +506,28 @@ uint64_t Placer::account_pools(Layout& layout, const std::vector<PoolLayout>& po
   return bytes;
 }
 
+bool has_room_for_guesses(const Layout& layout, uint32_t experts_used) {
+  return std::any_of(layout.pools.begin(), layout.pools.end(), [&](const PoolLayout& pool) {
+    return pool.slots >= uint64_t{kSlotsToGuess} * experts_used;
+  });
+}
+
 }  // namespace
 
 uint64_t minimum_weight_budget(const ModelIndex& index, const PlacementInput& input) {
-  return Placer(index, input).minimum();
+  return Placer(index, input, false).minimum();
 }
 
 Result<Layout> place(const ModelIndex& index, const PlacementInput& input) {
   HYPURA_CHECK(input.uses.size() == index.tensors().size());
-  const Placer placer(index, input);
+  if (input.copies_routers) {
+    const Placer placer(index, input, true);
+    if (placer.copied_routers() && placer.minimum() <= input.weight_budget) {
+      Layout layout = placer.place();
+      if (has_room_for_guesses(layout, input.experts_used)) return layout;
+    }
+  }
+  const Placer placer(index, input, false);
   const uint64_t minimum = placer.minimum();
   if (minimum > input.weight_budget) {
     return Status(StatusCode::does_not_fit,

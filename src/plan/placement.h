@@ -18,7 +18,9 @@ struct PlacementInput {
   bool pins_experts = false;    // all experts stay in RAM for good
   bool packs_experts = false;   // slots lie as close as experts do in a tensor, for GPUs
   bool passes_experts = true;   // those of batches may pass through transit slots
-  bool guesses_experts = false;  // by routers, which have a copy in RAM if they lie elsewhere
+  // Guesses name experts by their routers: those that lie elsewhere have a copy in RAM, where there
+  // is room for guesses.
+  bool copies_routers = false;
   uint64_t elsewhere_bytes = 0;  // of weights in RAM that are not placed here: widens the ring
   uint32_t experts_used = 0;    // routed per token; 0 if the model has none
   uint64_t rows_per_graph = 0;  // most embedding rows one graph looks up
@@ -37,7 +39,7 @@ struct PlacementInput {
 // Pure. Error: does_not_fit, with the least weight budget that would do.
 Result<Layout> place(const ModelIndex& index, const PlacementInput& input);
 
-// The least weight_budget place() accepts.
+// The least weight_budget place() accepts: without copies of routers.
 uint64_t minimum_weight_budget(const ModelIndex& index, const PlacementInput& input);
 
 }  // namespace hypura

@@ -392,18 +392,21 @@ TEST(Placement, RoutersElsewhereHaveACopyToGuessWith) {
     model.add(block + std::string("ffn_gate_inp.weight"), {256, 8}, Case::kUnmapped);
   }
   model.add("blk.1.attn_q.weight", {256, 64}, Case::kUnmapped);
+  model.add("blk.1.ffn_gate_inp.bias", {8}, Case::kUnmapped);
   model.add("blk.1.ffn_up_exps.weight", {256, 32, 8}, Case::kExperts);
   model.add("blk.2.ffn_up_exps.weight", {256, 32, 8}, Case::kUnmapped).build();
-  const uint64_t without = model.minimum();
-  model.input().guesses_experts = true;
-  EXPECT_GT(model.minimum(), without) << "it is paid for";
-  const Result<Layout> layout = model.place_in(model.minimum());
-  ASSERT_TRUE(layout.ok()) << layout.status().to_string();
+  const Layout without = *model.place_in(model.plenty());
+  const uint64_t least = model.minimum();
+  model.input().copies_routers = true;
+  EXPECT_EQ(model.minimum(), least);
+  const Layout none = *model.place_in(least);
+  EXPECT_EQ(none.pinned_bytes, 0u) << "nobody guesses with so few slots";
+  const Layout layout = *model.place_in(model.plenty());
+  EXPECT_GT(layout.total_bytes(), without.total_bytes()) << "it is paid for";
   for (const TensorInfo& tensor : model.index().tensors()) {
     if (tensor.role == TensorRole::expert) continue;
     const bool copied = tensor.name == "blk.1.ffn_gate_inp.weight";
-    EXPECT_EQ(model.home(*layout, tensor.name.c_str()).home,
-              copied ? Home::pinned : Home::unused)
+    EXPECT_EQ(model.home(layout, tensor.name.c_str()).home, copied ? Home::pinned : Home::unused)
         << tensor.name;
   }
 }

@@ -134,7 +134,7 @@ PlacementInput placement(const PlanInput& input, const GpuShare& gpu, const Plan
   if (gpu.experts.has_value()) {
     place_for_copies(input.index, result);
   } else {
-    result.guesses_experts = input.work.prefetch;
+    result.copies_routers = input.copies_routers;
   }
   return result;
 }

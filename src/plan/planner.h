@@ -58,6 +58,7 @@ struct PlanInput {
   uint64_t available_bytes = 0;
   uint64_t gpu_bytes = 0;  // of gpus[0] for weights and KV; 0: the GPU takes no part
   bool may_copy_experts = true;  // to the GPU, where that pays
+  bool copies_routers = true;    // from there, to guess experts by
   std::optional<double> heat;    // of the model's routing (see Workload), where that was seen
   // kv_bytes_per_token, experts_used and micro_batch are filled in; heat where experts are copied.
   Workload work;

@@ -70,7 +70,7 @@ Status HostedModel::prepare(uint64_t buffer_bytes) {
   const GraphDemand& demand = streamed_->demand();
   PlacementInput input{
       .uses = streamed_->uses(),
-      .guesses_experts = true,
+      .copies_routers = true,
       .experts_used = static_cast<uint32_t>(index_.info().expert_used_count),
       .rows_per_graph = demand.rows_per_graph,
   };

@@ -60,7 +60,7 @@ class Reader {
 
   bool idle() const { return queue_->outstanding() == 0; }
   size_t outstanding() const { return queue_->outstanding(); }  // loads
-  // A prefetch submitted now would start at once and hold up nothing.
+  // A prefetch submitted now would start at once and hold up little.
   bool has_room() const { return queue_->has_room(); }
   uint64_t stall_ns() const { return stall_ns_; }
   uint64_t waits() const { return waits_; }

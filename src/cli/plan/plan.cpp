@@ -247,6 +247,7 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
                   .mode = options.engine.mode,
                   .gpu_bytes = *gpu,
                   .may_copy_experts = !options.engine.exact,
+                  .copies_routers = guesses_by_routers(options.engine.prefetch),
                   .heat = read_heat(options.engine.statistics_folder, measured->index),
                   .work = {.prefetch = options.engine.prefetch != PrefetchMode::off}};
   input.budget_bytes = budget_of(options, *measured, here, input);

@@ -77,8 +77,9 @@ std::string home_text(const PlanView& view, uint32_t id) {
   const TensorInfo& tensor = view.input.index.tensor(TensorId{id});
   if (!plan.gpu.on_gpu.empty() && plan.gpu.on_gpu[id]) {
     const bool copied = plan.layout.has_value() && plan.layout->homes[id].home == Home::pinned;
-    return fmt::format("GPU: layers without their FFN first, then FFNs and experts layer by layer{}",
-                       copied ? "; a copy in RAM guesses experts ahead" : "");
+    return fmt::format(
+        "GPU: layers without their FFN first, then FFNs and experts layer by layer{}",
+        copied ? "; a copy in RAM guesses experts ahead" : "");
   }
   if (!plan.layout.has_value()) return "RAM: everything fits";
   const TensorHome& home = plan.layout->homes[id];

@@ -38,11 +38,12 @@ std::map<int, LayerBytes> layer_bytes(const Engine& engine) {
   for (uint32_t i = 0; i < index.tensors().size(); ++i) {
     const TensorInfo& tensor = index.tensors()[i];
     LayerBytes& layer = layers[tensor.layer];
+    const Home home = layout == nullptr ? Home::pinned : layout->homes[i].home;
     if (i < on_gpu.size() && on_gpu[i]) {
       layer.gpu += tensor.bytes;
+      if (layout != nullptr && home == Home::pinned) layer.pinned += tensor.bytes;
       continue;
     }
-    const Home home = layout == nullptr ? Home::pinned : layout->homes[i].home;
     const bool stays = home == Home::pinned || home == Home::repacked;
     (stays ? layer.pinned : layer.drive) += tensor.bytes;
     if (home != Home::experts) continue;
@@ -141,7 +142,7 @@ std::string model_state(const Engine& engine, const ServedModel& model,
       {"fixed_bytes", plan.fixed_bytes},
       {"kv_bytes", plan.context.kv_bytes},
       {"weight_bytes", plan.weight_bytes},
-      {"pinned_bytes", plan.pinned_bytes},
+      {"pinned_bytes", plan.pinned_bytes + plan.router_copy_bytes},
       {"cached_bytes", plan.cached_bytes},
       {"streamed_bytes", plan.streamed_bytes},
       {"gpu_bytes", plan.gpu.weight_bytes},
