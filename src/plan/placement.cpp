@@ -520,15 +520,17 @@ uint64_t minimum_weight_budget(const ModelIndex& index, const PlacementInput& in
 
 Result<Layout> place(const ModelIndex& index, const PlacementInput& input) {
   HYPURA_CHECK(input.uses.size() == index.tensors().size());
-  if (input.copies_routers) {
-    const Placer placer(index, input, true);
-    if (placer.copied_routers() && placer.minimum() <= input.weight_budget) {
+  const Placer placer(index, input, input.copies_routers);
+  const uint64_t minimum = placer.minimum();
+  if (placer.copied_routers()) {
+    if (minimum <= input.weight_budget) {
       Layout layout = placer.place();
       if (has_room_for_guesses(layout, input.experts_used)) return layout;
     }
+    PlacementInput without = input;
+    without.copies_routers = false;
+    return place(index, without);
   }
-  const Placer placer(index, input, false);
-  const uint64_t minimum = placer.minimum();
   if (minimum > input.weight_budget) {
     return Status(StatusCode::does_not_fit,
                   fmt::format("plan does not fit: weights need {} of RAM, {} is left for them",
