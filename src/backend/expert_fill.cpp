@@ -71,13 +71,10 @@ void ExpertFill::hand_over(TensorId tensor) {
 // (1 - k/n)^t, below 0.14 from t * k = 2 n on.
 void ExpertFill::guess_next_layer(TensorId last, const ggml_tensor* ids) {
   if (!guess_) return;
-  const auto here = std::find(order_.begin(), order_.end(), last);
-  if (here == order_.end() || here + 1 == order_.end()) return;
-  const uint32_t layer = residency_.layer(here[1]);
-  for (auto next = here + 1; next != order_.end() && residency_.layer(*next) == layer; ++next) {
-    const uint32_t experts = residency_.expert_count(*next);
+  for (const TensorId next : order_.behind(last)) {
+    const uint32_t experts = residency_.expert_count(next);
     if (ids->ne[0] * ids->ne[1] < 2 * experts) return;
-    for (uint32_t expert = 0; expert < experts; ++expert) wanted_.push_back({*next, expert});
+    for (uint32_t expert = 0; expert < experts; ++expert) wanted_.push_back({next, expert});
   }
 }
 

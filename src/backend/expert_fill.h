@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "backend/expert_order.h"
 #include "ggml-impl.h"
 #include "residency/residency.h"
 
@@ -16,10 +17,9 @@ namespace hypura {
 // or else to transit slots; nothing is evicted for them. Used by the walk's thread.
 class ExpertFill {
  public:
-  // `order`: tensors whose experts lie in pools, as graphs use them. With `guess`, also experts
-  // whose routing is not known yet.
-  ExpertFill(Residency& residency, std::vector<TensorId> order, bool guess)
-      : residency_(residency), order_(std::move(order)), guess_(guess) {}
+  // With `guess`, also experts whose routing is not known yet. The order outlives it.
+  ExpertFill(Residency& residency, const ExpertOrder& order, bool guess)
+      : residency_(residency), order_(order), guess_(guess) {}
 
   // The MUL_MAT_ID at `node` of `graph`, first of its layer, uses `experts`.
   void on_routing(const ggml_cgraph* graph, int node, std::span<const int32_t> experts);
@@ -43,7 +43,7 @@ class ExpertFill {
   void guess_next_layer(TensorId last, const ggml_tensor* ids);
 
   Residency& residency_;
-  std::vector<TensorId> order_;
+  const ExpertOrder& order_;
   bool guess_;
   std::vector<Wanted> wanted_;  // known ones, then guesses
   size_t known_ = 0;            // how many

@@ -18,17 +18,12 @@ constexpr uint32_t kPauseLayers = 2000;
 
 }  // namespace
 
-ExpertPrefetch::ExpertPrefetch(const ModelIndex& index, Residency& residency,
-                               std::vector<TensorId> order,
+ExpertPrefetch::ExpertPrefetch(Residency& residency, const ExpertOrder& order,
                                std::unique_ptr<ExpertPredictor> predictor)
     : residency_(residency),
-      order_(std::move(order)),
+      order_(order),
       predictor_(std::move(predictor)),
-      guesses_max_(kGuessesFirst) {
-  for (uint32_t i = 0; i < index.tensors().size(); ++i) {
-    if (index.tensors()[i].expert_count > 0) layers_.insert(residency.layer(TensorId{i}));
-  }
-}
+      guesses_max_(kGuessesFirst) {}
 
 void ExpertPrefetch::forget() {
   experts_.clear();
@@ -44,7 +39,7 @@ void ExpertPrefetch::on_routing(TensorId tensor, std::span<const int32_t> expert
   // Another graph of the same layer: what is guessed for the next one stays so.
   if (!experts_.empty() && layer == layer_ && tensor != routed_ && tokens == 1) return;
   settle(layer, experts);
-  const std::span<const TensorId> next = layer_behind(tensor);
+  const std::span<const TensorId> next = order_.next_to(tensor);
   if (tokens != 1 || next.empty()) return;
   routed_ = tensor;
   layer_ = layer;
@@ -74,23 +69,6 @@ void ExpertPrefetch::read_ahead() {
     ++stats_.guesses;
     reader.pump();
   }
-}
-
-// Those of the next layer with experts that lie in pools; none where they lie elsewhere, and behind
-// the last.
-std::span<const TensorId> ExpertPrefetch::layer_behind(TensorId tensor) const {
-  const auto other_layer = [this](auto from) {
-    return std::find_if(from, order_.end(), [&, layer = residency_.layer(*from)](TensorId id) {
-      return residency_.layer(id) != layer;
-    });
-  };
-  const auto here = std::find(order_.begin(), order_.end(), tensor);
-  if (here == order_.end()) return {};
-  const auto next = other_layer(here);
-  if (next == order_.end()) return {};
-  const auto layer = layers_.upper_bound(residency_.layer(tensor));
-  if (layer == layers_.end() || *layer != residency_.layer(*next)) return {};
-  return {next, other_layer(next)};
 }
 
 // What came of the guesses, if they were for this layer: the token may have been the last.

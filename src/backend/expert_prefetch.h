@@ -2,10 +2,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <set>
 #include <span>
 #include <vector>
 
+#include "backend/expert_order.h"
 #include "backend/expert_predictor.h"
 #include "residency/residency.h"
 
@@ -23,8 +23,8 @@ struct PrefetchStats {
 // Without a predictor it does nothing. Used by the walk's thread.
 class ExpertPrefetch {
  public:
-  // `order`: tensors whose experts lie in pools, as graphs use them.
-  ExpertPrefetch(const ModelIndex& index, Residency& residency, std::vector<TensorId> order,
+  // The order outlives it.
+  ExpertPrefetch(Residency& residency, const ExpertOrder& order,
                  std::unique_ptr<ExpertPredictor> predictor);
 
   // Whether to guess at all.
@@ -48,14 +48,12 @@ class ExpertPrefetch {
     int32_t expert = 0;
   };
 
-  std::span<const TensorId> layer_behind(TensorId tensor) const;
   void settle(uint32_t layer, std::span<const int32_t> experts);
   void propose(std::span<const TensorId> tensors);
   bool paying();
 
   Residency& residency_;
-  std::vector<TensorId> order_;
-  std::set<uint32_t> layers_;           // that have experts, wherever these are
+  const ExpertOrder& order_;
   std::unique_ptr<ExpertPredictor> predictor_;
   TensorId routed_;                     // of the last routing
   uint32_t layer_ = 0;                  // its own

@@ -58,7 +58,8 @@ class ExpertPrefetchTest : public testing::Test {
     }
     residency_ = *Residency::create(model_.index(), layout, *device_);
     ASSERT_TRUE(residency_->load_pinned({}).ok());
-    prefetch_ = std::make_unique<ExpertPrefetch>(model_.index(), *residency_, order,
+    order_ = std::make_unique<ExpertOrder>(model_.index(), order);
+    prefetch_ = std::make_unique<ExpertPrefetch>(*residency_, *order_,
                                                  std::make_unique<ToldPredictor>(told_));
   }
   static GgufBytes experts() {
@@ -68,11 +69,10 @@ class ExpertPrefetchTest : public testing::Test {
     const auto add = [&](const std::string& name, uint32_t count) {
       file.tensor({.name = name, .ne = {32, 32, count}, .bytes = 32u * 32 * 4 * count});
     };
-    for (const char* block : {"blk.0.", "blk.1.", "blk.2.", "blk.3."}) {
-      add(block + std::string("ffn_up_exps.weight"), 8);
-    }
-    for (const char* block : {"blk.0.", "blk.1."}) {
-      add(block + std::string("ffn_up_chexps.weight"), 4);
+    for (const char layer : {'0', '1', '2', '3'}) {
+      const std::string block = std::string("blk.") + layer;
+      add(block + ".ffn_up_exps.weight", 8);
+      if (layer < '2') add(block + ".ffn_up_chexps.weight", 4);
     }
     return file;
   }
@@ -83,6 +83,12 @@ class ExpertPrefetchTest : public testing::Test {
   void read_all() {
     prefetch_->read_ahead();
     while (!residency_->reader().idle()) residency_->reader().wait_one();
+  }
+  // From the first layer on, with what is named there.
+  void guess(const Experts& ranked) {
+    told_.ranked = ranked;
+    route(kFirst, {1, 2});
+    read_all();
   }
   bool is_ready(const char* tensor, uint32_t expert) const {
     const PooledTensor pooled = residency_->experts(model_.id(tensor));
@@ -98,14 +104,13 @@ class ExpertPrefetchTest : public testing::Test {
   DrawnModel model_;
   std::unique_ptr<BlockDevice> device_ = make_sim_device({});
   std::unique_ptr<Residency> residency_;
+  std::unique_ptr<ExpertOrder> order_;
   std::unique_ptr<ExpertPrefetch> prefetch_;
   const ggml_tensor input_{};
 };
 
 TEST_F(ExpertPrefetchTest, ReadsWhatIsNamedAndIsJudgedByTheNextLayer) {
-  told_.ranked = {5, 3};
-  route(kFirst, {1, 2});
-  read_all();
+  guess({5, 3});
   EXPECT_TRUE(is_ready(kSecond, 5));
   EXPECT_TRUE(is_ready(kSecond, 3));
   route(kSecond, {5, 7});
@@ -116,17 +121,13 @@ TEST_F(ExpertPrefetchTest, ReadsWhatIsNamedAndIsJudgedByTheNextLayer) {
 }
 
 TEST_F(ExpertPrefetchTest, ExpertsOfAnotherCountAreOtherExperts) {
-  told_.ranked = {7, 3};
-  route(kFirst, {1, 2});
-  read_all();
+  guess({7, 3});
   EXPECT_TRUE(is_ready(kSecond, 7));
   EXPECT_FALSE(is_ready(kChunked, 3));
 }
 
 TEST_F(ExpertPrefetchTest, WhatNoTensorHasIsLeftOut) {
-  told_.ranked = {99, 3};
-  route(kFirst, {1, 2});
-  read_all();
+  guess({99, 3});
   EXPECT_TRUE(is_ready(kSecond, 3));
   EXPECT_EQ(prefetch_->stats().guesses, 1u);
 }
@@ -148,9 +149,7 @@ TEST_F(ExpertPrefetchTest, ALayerThatIsPinnedIsNotLookedPast) {
 }
 
 TEST_F(ExpertPrefetchTest, AnotherTokenExpectsNothing) {
-  told_.ranked = {5, 3};
-  route(kFirst, {1, 2});
-  read_all();
+  guess({5, 3});
   route(kFirst, {5, 3});
   EXPECT_EQ(prefetch_->stats().used, 0u);
   EXPECT_TRUE(told_.observed.empty());
@@ -166,11 +165,17 @@ TEST_F(ExpertPrefetchTest, BatchesAreNotGuessedFor) {
 
 TEST_F(ExpertPrefetchTest, FewSlotsAreLeftToWhatIsUsed) {
   start(3);
-  told_.ranked = {5, 3};
-  route(kFirst, {1, 2});
-  read_all();
+  guess({5, 3});
   EXPECT_FALSE(is_ready(kSecond, 5));
   EXPECT_EQ(prefetch_->stats().guesses, 0u);
+}
+
+TEST_F(ExpertPrefetchTest, OnlyBatchesAreReadForPastALayerThatIsPinned) {
+  EXPECT_TRUE(order_->next_to(model_.id(kSecond)).empty());
+  ASSERT_EQ(order_->behind(model_.id(kSecond)).size(), 1u);
+  EXPECT_EQ(order_->behind(model_.id(kSecond)).front(), model_.id(kLast));
+  EXPECT_EQ(order_->next_to(model_.id(kFirst)).size(), 2u);
+  EXPECT_TRUE(order_->behind(model_.id(kLast)).empty());
 }
 
 }  // namespace

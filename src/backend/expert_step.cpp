@@ -11,11 +11,11 @@
 namespace hypura {
 
 ExpertStep::ExpertStep(Residency& residency, NodeRunner& runner, ExpertPrefetch& prefetch,
-                       std::vector<TensorId> order)
+                       const ExpertOrder& order)
     : residency_(residency),
       runner_(runner),
       prefetch_(prefetch),
-      fill_(residency, std::move(order), prefetch.guesses()),
+      fill_(residency, order, prefetch.guesses()),
       groups_(residency, runner, routing_, prefetch, fill_) {}
 
 void ExpertStep::begin(ggml_cgraph* graph) {

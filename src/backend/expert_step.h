@@ -20,9 +20,9 @@ namespace hypura {
 // slots. If not, or when there are more of them than slots, the node is computed in groups.
 class ExpertStep {
  public:
-  // `order`: tensors whose experts lie in pools, as graphs use them.
+  // The order outlives it.
   ExpertStep(Residency& residency, NodeRunner& runner, ExpertPrefetch& prefetch,
-             std::vector<TensorId> order);
+             const ExpertOrder& order);
 
   // Starts a graph.
   void begin(ggml_cgraph* graph);

@@ -33,7 +33,7 @@ std::unique_ptr<ExpertPredictor> make_predictor(const PrefetchOptions& options,
 }
 
 // Tensors whose experts lie in pools, as graphs use them.
-std::vector<TensorId> expert_order(const StreamedModel& model, const Residency& residency) {
+std::vector<TensorId> streamed_experts(const StreamedModel& model, const Residency& residency) {
   std::vector<TensorId> order;
   for (uint32_t i = 0; i < model.uses().size(); ++i) {
     if (residency.home(TensorId{i}) == Home::experts) order.push_back(TensorId{i});
@@ -54,9 +54,9 @@ GraphWalk::GraphWalk(StreamedModel& model, Residency& residency,
         pieces_.clear();
         experts_.release();
       }),
-      prefetch_(model.index(), residency, expert_order(model, residency),
-                make_predictor(prefetch, model.index(), residency, runner_)),
-      experts_(residency, runner_, prefetch_, expert_order(model, residency)),
+      order_(model.index(), streamed_experts(model, residency)),
+      prefetch_(residency, order_, make_predictor(prefetch, model.index(), residency, runner_)),
+      experts_(residency, runner_, prefetch_, order_),
       rows_(residency, runner_) {}
 
 ggml_status GraphWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute cpu_compute) {

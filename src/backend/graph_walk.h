@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "backend/cache_sizer.h"
+#include "backend/expert_order.h"
 #include "backend/expert_prefetch.h"
 #include "backend/expert_step.h"
 #include "backend/gpu/batches.h"
@@ -73,6 +74,7 @@ class GraphWalk {
   StreamedModel* model_;
   Residency& residency_;
   NodeRunner runner_;
+  ExpertOrder order_;
   ExpertPrefetch prefetch_;
   ExpertStep experts_;
   RowStep rows_;

@@ -282,7 +282,7 @@ std::string survive_faults(const Script& script, HostGpuKind kind, Takes takes) 
     EngineOptions options =
         streamed_options(script, takes == Takes::nothing ? ram_for(all, 0.45) : least);
     if (kind == HostGpuKind::discrete) {
-      if (takes == Takes::experts) options.mode = Mode::automatic;
+      options.mode = Mode::automatic;
       options.gpu_budget = {.kind = GpuBudget::Kind::bytes,
                             .bytes = gpu_bytes(all, takes == Takes::nothing ? 0.3 : 0.75)};
       options.gpu_takes_experts = takes == Takes::experts;
