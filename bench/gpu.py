@@ -3,7 +3,7 @@
 
 Where a row tries several of llama.cpp's placements (all experts on the CPU, those of the first N
 layers, its own fit), each runs once as a process of its own, with its own threads and with those
-that hypura took. So does hypura, ROUNDS times where a row asks for a share of the drive, the bus or
+that hypura took. So does hypura, ROUNDS times where a row asks for a share of the drive or
 the bound, which profiles of the same minutes give. Then hypura and the best of them,
 for decoding and for prompts, are servers beside each other and take turns: PAIRS prompts of random
 tokens each, the same for all, in the other order every time. The first prompt of each is another
@@ -41,6 +41,8 @@ SAMPLE_SECONDS = 240  # more is a failure
 UNKNOWN_SECONDS = 90  # a first sample is not started with less, nor are servers
 SPARE_BYTES = 2 * GB  # a disk that is not full
 SLOW_TOKENS = 3  # of a mapped file beyond memory
+TOKENS_BEFORE = 8  # of a short prompt in front of one that is measured
+COPIED = "hypura_gpu_copied_bytes_total"
 
 FOLDER = os.path.join(REPO, "build/bench")
 SAMPLES = os.path.join(FOLDER, "gpu-samples.jsonl")
@@ -107,7 +109,7 @@ class Row:
     @property
     def rounds(self):
         """Of runs beside the servers."""
-        return ROUNDS if self.bound_bar or self.drive_bar or self.upload_bar else 0
+        return ROUNDS if self.bound_bar or self.drive_bar else 0
 
     @property
     def placements(self):
@@ -387,18 +389,29 @@ class RowRun:
                 raise OutOfTime
             servers[arm].timeout = min(SAMPLE_SECONDS, seconds_left())
             begin = time.monotonic()
-            count = self.row.served_tokens if length == self.row.prompt else 1
-            answer = servers[arm].complete(prompt, count)
+            answer, more = self.ask(servers[arm], prompt)
             times = answer["timings"]
             sample = self.samples.keep(self.name, served(arm), {
                 "round": number, "length": length, "seconds": time.monotonic() - begin,
                 "command": servers[arm].words, "text": answer["content"],
                 "prompt_tps": times["prompt_per_second"],
                 # The first token is the prompt's.
-                "decode_tps": 1e3 * (times["predicted_n"] - 1) / max(1e-3, times["predicted_ms"])})
+                "decode_tps": 1e3 * (times["predicted_n"] - 1) / max(1e-3, times["predicted_ms"]),
+                **more})
             told.append(f"{arm} {sample['prompt_tps']:.1f}, {sample['decode_tps']:.2f}")
         print(f"  {number + 1}/{PAIRS} prompt of {length}, decode, tok/s: {'; '.join(told)}",
               flush=True)
+
+    def ask(self, server, prompt):
+        """An answer, and what a sample keeps of it beside its speeds."""
+        if not self.row.upload_bar:
+            is_main = len(prompt) == self.row.prompt
+            return server.complete(prompt, self.row.served_tokens if is_main else 1), {}
+        # Tokens leave other experts in the GPU's memory than a run begins with.
+        server.complete(prompt[:TOKENS_BEFORE], self.row.tokens)
+        before = server.counted(COPIED)
+        answer = server.complete(prompt, 1)
+        return answer, {"copied_bytes": server.counted(COPIED) - before}
 
     def limit_bytes(self):
         return int(self.row.limit * os.path.getsize(self.row.model))

@@ -1,7 +1,6 @@
 """The table of bench/gpu.py, from its samples, as Markdown and JSON."""
 
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -97,25 +96,14 @@ def bound_lines(samples, name, row):
 
 
 def upload_lines(samples, name, row):
-    """What a prompt brings to the GPU, over the seconds of later ones; of the bus, pinned."""
+    """What a prompt brings to the GPU, over its seconds; of the bus, pinned."""
     profiles = [s for s in samples.all if s["arm"] == "profile" and s["setting"][0] == row.name
                 and s["profile"]["gpus"]]
-    runs = [run for s in good(samples.of(name, "hypura")).values() if (run := s["run"])["gpu"]]
     later = exchanges(samples, name, row.prompt).get("hypura")
-    if not row.upload_bar or not profiles or not runs or not later:
+    if not row.upload_bar or not profiles or not later:
         return
     raw = statistics.median(s["profile"]["gpus"][0]["upload_gbps"] for s in profiles)
-    looked_up = sum(r["bytes"] for r in profiles[0]["roles"] if r["role"] == "embedding")
-    brought_bytes = []  # by as many micro-batches
-    for run in runs:
-        if run["gpu"]["cache_bytes"]:
-            brought = run["gpu"]["copied_bytes"] - run["decode"]["copied_bytes"]
-        else:  # all that lies below, with each micro-batch
-            below = run["budgets"]["weight_bytes"] - run["gpu"]["weight_bytes"] - looked_up
-            brought = below * math.ceil(run["prompt_tokens"] / run["numerics"]["micro_batch"])
-        brought_bytes.append(brought)
-    prompt_bytes = statistics.median(brought_bytes)
-    reached = [prompt_bytes * s["prompt_tps"] / s["length"] / GB for s in later.values()]
+    reached = [s["copied_bytes"] * s["prompt_tps"] / s["length"] / GB for s in later.values()]
     yield {"what": f"prompt, of {raw:.1f} GB/s of pinned uploads, GB/s", "hypura": reached,
            "ratios": [gbps / raw for gbps in reached], "bar": row.upload_bar}
 

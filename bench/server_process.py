@@ -62,6 +62,12 @@ class ServerProcess:
         lines = [line.strip() for line in self.told if line.strip()]
         return ([line for line in lines if "error" in line.lower()] or lines or ["no output"])[-1]
 
+    def counted(self, metric):
+        """Of the model that is served; 0 where it has no such thing."""
+        with urllib.request.urlopen(self.url + "/metrics", timeout=self.timeout) as response:
+            lines = response.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(metric + "{"))
+
     def post(self, path, body):
         request = urllib.request.Request(self.url + path, json.dumps(body).encode())
         try:

@@ -70,6 +70,15 @@ enum ggml_backend_dev_type type(ggml_backend_dev_t) {
   const bool has_ram = g_kind == HostGpuKind::unified || g_kind == HostGpuKind::integrated;
   return has_ram ? GGML_BACKEND_DEVICE_TYPE_IGPU : GGML_BACKEND_DEVICE_TYPE_GPU;
 }
+// The CPU has done what it was told: there is nothing to wait for. One kind is left without, so that
+// copies take their turn with what computes.
+bool has_events() { return g_kind != HostGpuKind::integrated; }
+ggml_backend_event_t new_event(ggml_backend_dev_t device) {
+  return new ggml_backend_event{.device = device, .context = nullptr};
+}
+void free_event(ggml_backend_dev_t, ggml_backend_event_t event) { delete event; }
+void await_event(ggml_backend_dev_t, ggml_backend_event_t) {}
+void order(ggml_backend_t, ggml_backend_event_t) {}
 void properties(ggml_backend_dev_t device, ggml_backend_dev_props* props) {
   *props = {};
   props->name = name(device);
@@ -77,12 +86,14 @@ void properties(ggml_backend_dev_t device, ggml_backend_dev_props* props) {
   props->type = type(device);
   memory(device, &props->memory_free, &props->memory_total);
   props->caps.buffer_from_host_ptr = g_kind == HostGpuKind::unified;
+  props->caps.events = has_events();
 }
 ggml_backend_t init(ggml_backend_dev_t device, const char*) {
   ggml_backend_t backend = ggml_backend_dev_init(cpu(), nullptr);
   g_cpu_compute = backend->iface.graph_compute;
   backend->iface.graph_compute = compute;
   backend->iface.graph_plan_create = nullptr;
+  if (has_events()) backend->iface.event_record = backend->iface.event_wait = order;
   backend->device = device;
   return backend;
 }
@@ -129,7 +140,10 @@ void make(HostGpu& gpu) {
                           .get_buffer_type = device_buffer_type,
                           .buffer_from_host_ptr = g_kind == HostGpuKind::unified ? show : nullptr,
                           .supports_op = supports_op,
-                          .supports_buft = supports_buffer},
+                          .supports_buft = supports_buffer,
+                          .event_new = has_events() ? new_event : nullptr,
+                          .event_free = free_event,
+                          .event_synchronize = await_event},
                 .reg = registry(),
                 .context = &gpu};
   gpu.type = {.iface = {.get_name = [](ggml_backend_buffer_type_t) { return "HostGPU"; },

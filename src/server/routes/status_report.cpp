@@ -48,6 +48,8 @@ constexpr Metric kMetrics[] = {
      "/reads/roofline_bytes_per_second"},
     {"hypura_expert_uses_total", "counter", "Uses of expert slices.", "/experts/uses"},
     {"hypura_expert_hits_total", "counter", "Of these, found in RAM.", "/experts/hits"},
+    {"hypura_gpu_copied_bytes_total", "counter", "Weights that were copied to the GPU.",
+     "/gpu_copied_bytes"},
     {"hypura_prompt_tokens_total", "counter", "Prompt tokens computed.", "/tokens/prompt"},
     {"hypura_prompt_seconds_total", "counter", "Time in prompts.", "/tokens/prompt_seconds"},
     {"hypura_generated_tokens_total", "counter", "Tokens generated.", "/tokens/generated"},
