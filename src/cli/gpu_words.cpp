@@ -10,8 +10,9 @@ std::string slots_text(const ModelIndex& index, const GpuShare::Experts& experts
                      index.tensor(first).expert_count);
 }
 
-std::string places_text(const GpuShare::Experts& experts) {
-  return fmt::format("{} places for whole tensors, to compute prompts with", experts.places);
+std::string places_text(const GpuShare::Experts& experts, uint32_t micro_batch) {
+  return fmt::format("{} places for whole tensors, to compute prompts with, {} tokens at a time",
+                     experts.places, micro_batch);
 }
 
 std::string places_text(const GpuShare::Batches& batches, uint32_t micro_batch) {

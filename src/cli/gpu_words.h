@@ -10,8 +10,8 @@ namespace hypura::cli {
 
 // "slots for 40 of 128 experts a layer".
 std::string slots_text(const ModelIndex& index, const GpuShare::Experts& experts);
-// "2 places for whole tensors, to compute prompts with".
-std::string places_text(const GpuShare::Experts& experts);
+// "2 places for whole tensors, to compute prompts with, 512 tokens at a time".
+std::string places_text(const GpuShare::Experts& experts, uint32_t micro_batch);
 // "2 places for whole matrices and activations, to compute prompts with, 512 tokens at a time".
 std::string places_text(const GpuShare::Batches& batches, uint32_t micro_batch);
 

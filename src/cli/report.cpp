@@ -235,7 +235,8 @@ std::string plan_text(const Engine& engine) {
   if (plan.gpu.experts.has_value()) {
     const GpuShare::Experts& experts = *plan.gpu.experts;
     if (!plan.gpu.unified) row("GPU", experts.cache_bytes, slots_text(engine.index(), experts));
-    row("GPU", experts.places * experts.place_bytes, places_text(experts));
+    row("GPU", experts.places * experts.place_bytes,
+        places_text(experts, llama_n_ubatch(engine.context())));
   }
   if (plan.gpu.batches.has_value()) {
     row("GPU", plan.gpu.batches->bytes(),

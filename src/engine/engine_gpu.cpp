@@ -97,7 +97,8 @@ BatchInput Engine::batch_input(const ContextSize& size, const GpuShareInput& sha
                    .streams = streams(options_.mode),
                    .asked = options_.gpu_takes_batches.has_value(),
                    .micro_batch = context_params_.n_ubatch,
-                   .threads = context_params_.n_threads_batch};
+                   .threads = context_params_.n_threads_batch,
+                   .heat = plan_.gpu.heat};
   input.share.batch_compute_bytes = size.gpu_compute_bytes;
   return input;
 }
@@ -127,25 +128,29 @@ void Engine::set_micro_batch(uint32_t batch, uint32_t tokens) {
   options_.params.n_ubatch = static_cast<int32_t>(tokens);
 }
 
-// `size` and `share` with the micro-batch that is best for batches, if that is another one than the
-// usual: where they are still taken with what it really needs.
+// `size` and `share` with the micro-batch that is best for batches or copies, if that is another one
+// than the usual: where they are still taken with what it really needs.
 ContextSize Engine::choose_micro_batch(const std::vector<GpuDevice>& gpus, const ContextSize& size,
                                        uint64_t budget_bytes, GpuShare& share) {
   const bool may = may_take_batches() && options_.ram_budget.kind != RamBudget::Kind::minimum;
-  if (!may || share.on_gpu.empty() || share.experts.has_value()) return size;
+  if (!may || share.on_gpu.empty()) return size;
+  const bool copies = share.experts.has_value();
   const uint32_t batch = context_params_.n_batch;
   const uint32_t usual = context_params_.n_ubatch;
   const uint32_t context = context_params_.n_ctx / std::max(1u, context_params_.n_seq_max);
-  const uint32_t best =
-      better_micro_batch(*index_, batch_input(size, share_input(size, budget_bytes)),
-                         size.compute_bytes,
-                         std::min(options_.micro_batch_most, context),
-                         options_.machine.value_or(MachineProfile()));
+  BatchInput batches = batch_input(size, share_input(size, budget_bytes));
+  if (copies) {
+    batches.share.experts_used = static_cast<uint32_t>(index_->info().expert_used_count);
+    batches.ram_bytes = budget_beside(size);
+  }
+  const uint32_t best = better_micro_batch(*index_, batches, size.compute_bytes,
+                                           std::min(options_.micro_batch_most, context),
+                                           options_.machine.value_or(MachineProfile()));
   if (best == usual) return size;
   set_micro_batch(std::max(batch, best), best);
   const Result<ContextSize> larger = measure_on(gpus);
   GpuShare other = larger.ok() ? choose_share(*larger, budget_bytes) : GpuShare();
-  if (!other.batches.has_value()) {
+  if (copies ? !other.experts.has_value() : !other.batches.has_value()) {
     set_micro_batch(batch, usual);
     return size;
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/units.h"
+#include "plan/gpu_copies.h"
 #include "plan/rates.h"
 
 namespace hypura {
@@ -90,6 +91,29 @@ Choice choose(const ModelIndex& index, GpuShare staying, const BatchInput& input
   return {std::move(staying), seconds_without};
 }
 
+// With experts that are copied to the GPU's cache, all from RAM.
+Choice choose_copies(const ModelIndex& index, const BatchInput& input,
+                     const MachineProfile& machine) {
+  GpuShareInput asked = input.share;
+  asked.batch_compute_bytes = 0;
+  GpuShare copying = choose_gpu_share(index, asked);
+  const double upload_gbps = machine.gpus.empty() ? 0 : machine.gpus.front().upload_gbps;
+  const bool fits = index.info().weight_bytes - copying.weight_bytes <= input.ram_bytes;
+  if (!copying.experts.has_value() || upload_gbps <= 0 || !fits) return {std::move(copying)};
+  const double prompt = std::max(kPromptTokens, input.micro_batch);
+  const double bytes =
+      std::ceil(prompt / input.micro_batch) * batch_copy_bytes(index, *copying.experts) +
+      prompt / kPromptPerAnswer * token_copy_bytes(index, *copying.experts, input.heat);
+  return {std::move(copying), 1e-9 * bytes / upload_gbps};
+}
+
+// Where the CPU computes all that lies below.
+GpuShare staying_share(const ModelIndex& index, const BatchInput& input) {
+  GpuShareInput without = input.share;
+  without.batch_compute_bytes = without.experts_used = 0;
+  return choose_gpu_share(index, without);
+}
+
 // As `input`, with `factor` times as many tokens.
 BatchInput larger(const BatchInput& input, uint32_t factor, uint64_t compute_bytes) {
   BatchInput result = input;
@@ -116,11 +140,11 @@ uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
   for (uint32_t factor = 1; factor == 1 || factor * input.micro_batch <= most; factor *= 2) {
     if ((factor - 1) * compute_bytes > input.ram_bytes / kRamParts) break;
     const BatchInput asked = larger(input, factor, compute_bytes);
-    GpuShareInput without = asked.share;
-    without.batch_compute_bytes = without.experts_used = 0;
-    const Choice choice = choose(index, choose_gpu_share(index, without), asked, machine);
+    const bool copies = input.share.experts_used > 0;
+    const Choice choice = copies ? choose_copies(index, asked, machine)
+                                 : choose(index, staying_share(index, asked), asked, machine);
     if (choice.seconds == 0) break;
-    if (factor > 1 && !choice.share.batches.has_value()) continue;
+    if (factor > 1 && !copies && !choice.share.batches.has_value()) continue;
     if (factor > 1 && choice.seconds >= least) continue;
     best = asked.micro_batch;
     least = factor == 1 ? kClearly * choice.seconds : choice.seconds;

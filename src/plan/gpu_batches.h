@@ -14,12 +14,13 @@ inline constexpr uint32_t kGpuBatchTokens = 32;
 
 // What computing batches below a GPU is decided by.
 struct BatchInput {
-  GpuShareInput share;       // with batch_compute_bytes
-  uint64_t ram_bytes = 0;    // for weights
+  GpuShareInput share;       // with batch_compute_bytes; with experts_used where these are copied
+  uint64_t ram_bytes = 0;    // for weights, of which what is copied has to fit there
   bool streams = false;      // also what would fit there
   bool asked = false;        // whether it pays or not
   uint32_t micro_batch = 0;  // tokens
   int threads = 0;           // of the CPU, for batches
+  double heat = 0;           // skew of routing, where experts are copied
 };
 
 // `staying`, where the CPU computes all that lies below the GPU, or what is left of it with room
@@ -31,10 +32,11 @@ struct BatchInput {
 GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const BatchInput& input,
                             const MachineProfile& machine);
 
-// Where a GPU would compute batches of what streams, the micro-batch with which a prompt of 2048
-// tokens and an answer of 64 take clearly less: input's, or twice as many tokens and so on, no more
-// than `most`. What is missing is read once a micro-batch; but activations grow with it, on the GPU
-// and, by `compute_bytes` at input's, in RAM, where they take no more than a quarter from weights.
+// Where a GPU would compute batches of what streams, or has experts copied to it, the micro-batch
+// with which a prompt of 2048 tokens and an answer of 64 take clearly less: input's, or twice as
+// many tokens and so on, no more than `most`. What is missing is read or copied once a micro-batch;
+// but activations grow with it, on the GPU and, by `compute_bytes` at input's, in RAM, where they
+// take no more than a quarter from weights.
 // Input's own where the machine is not known. Pure.
 uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
                             uint64_t compute_bytes, uint32_t most, const MachineProfile& machine);

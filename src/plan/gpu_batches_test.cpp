@@ -191,6 +191,42 @@ TEST_F(MicroBatchTest, TheUsualWhereNothingIsGained) {
   EXPECT_EQ(best(), 512u) << "the machine is not known";
 }
 
+// With a cache for 8 of 64 experts in each of 16 tensors, a micro-batch copies 56 of each, and each
+// of an answer's 64 tokens 7 of 8 times one: 4 * 56 + 64 * 7 / 8 at 512 tokens, 56 + 56 at 2048.
+class CopiedMicroBatchTest : public MicroBatchTest {
+ protected:
+  CopiedMicroBatchTest() {
+    constexpr uint64_t kSlack = 4096;
+    input_.share.experts_used = 1;
+    input_.share.bytes = (1 + kLayers + 2 * kExperts + 16 * 8) * kMatrix + (2 + 16) * kSlack;
+    input_.ram_bytes = index_.info().weight_bytes;
+  }
+};
+
+TEST_F(CopiedMicroBatchTest, TheLargestCopiesLeast) {
+  EXPECT_EQ(best(), 2048u);
+  EXPECT_EQ(best(0, 2047), 1024u);
+  EXPECT_EQ(best(0, 0), 512u);
+}
+
+TEST_F(CopiedMicroBatchTest, ActivationsAreMemoryThatCachesNothing) {
+  // 16 tensors lose an expert's slot for each 2 MiB.
+  input_.share.batch_compute_bytes = 3 * 16 * kMatrix;
+  EXPECT_EQ(best(), 1024u) << "of 8 slots 5, then none";
+}
+
+TEST_F(CopiedMicroBatchTest, TheUsualWhereNothingIsCopiedFromRam) {
+  input_.ram_bytes = (1 + 16 * kExperts) * kMatrix;
+  EXPECT_EQ(best(), 2048u);
+  EXPECT_EQ(best(kMatrix), 1024u) << "activations take what experts need";
+  EXPECT_EQ(best(2 * kMatrix), 512u);
+  input_.ram_bytes = 16 * kExperts * kMatrix - 1;
+  EXPECT_EQ(best(), 512u) << "they are read";
+  input_.ram_bytes = index_.info().weight_bytes;
+  machine_.gpus.clear();
+  EXPECT_EQ(best(), 512u) << "the bus is not known";
+}
+
 TEST_F(GpuBatchesTest, WhereEveryTokenReadsAllThereIsNoBetterMicroBatch) {
   EXPECT_TRUE(takes());
   EXPECT_EQ(better_micro_batch(index_, input_, 0, 2048, machine_), 512u);

@@ -25,24 +25,43 @@ CopyRates copy_rates(const MachineProfile& machine, int ggml_type, int threads) 
           .layer_seconds = kLayerSeconds};
 }
 
+double token_copy_bytes(const ModelIndex& index, const GpuShare::Experts& experts, double heat) {
+  const uint32_t used = static_cast<uint32_t>(index.info().expert_used_count);
+  double bytes = 0;
+  for (uint32_t i = 0; i < experts.slots.size(); ++i) {
+    if (experts.slots[i] == 0) continue;
+    const TensorInfo& tensor = index.tensor(TensorId{i});
+    bytes += static_cast<double>(used * tensor.expert_bytes()) *
+             (1 - expected_hits(experts.slots[i], 1, tensor.expert_count, used, heat));
+  }
+  return bytes;
+}
+
+double batch_copy_bytes(const ModelIndex& index, const GpuShare::Experts& experts) {
+  double bytes = 0;
+  for (uint32_t i = 0; i < experts.slots.size(); ++i) {
+    if (experts.slots[i] == 0) continue;
+    const TensorInfo& tensor = index.tensor(TensorId{i});
+    bytes += static_cast<double>((tensor.expert_count - experts.slots[i]) * tensor.expert_bytes());
+  }
+  return bytes;
+}
+
 bool copies_pay(const ModelIndex& index, const GpuShare& copying, const GpuShare& staying,
                 const CopyRates& rates, double heat) {
   if (!copying.experts.has_value() || rates.upload_gbps <= 0) return false;
   if (rates.cpu_gbps <= 0) return true;
   const uint32_t used = static_cast<uint32_t>(index.info().expert_used_count);
-  double missed_bytes = 0;
+  const double missed_bytes = token_copy_bytes(index, *copying.experts, heat);
   double below_bytes = 0;
   std::set<int> layers;
   std::set<int> layers_below;
   for (uint32_t i = 0; i < copying.experts->slots.size(); ++i) {
-    const uint32_t slots = copying.experts->slots[i];
+    if (copying.experts->slots[i] == 0) continue;
     const TensorInfo& tensor = index.tensor(TensorId{i});
-    if (slots == 0) continue;
-    const double token_bytes = static_cast<double>(used * tensor.expert_bytes());
-    missed_bytes += token_bytes * (1 - expected_hits(slots, 1, tensor.expert_count, used, heat));
     layers.insert(tensor.layer);
     if (staying.on_gpu.empty() || staying.on_gpu[i]) continue;
-    below_bytes += token_bytes;
+    below_bytes += static_cast<double>(used * tensor.expert_bytes());
     layers_below.insert(tensor.layer);
   }
   const auto seconds = [&](double bytes, double gbps, size_t waits) {

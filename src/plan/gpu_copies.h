@@ -22,6 +22,11 @@ struct CopyRates {
 // As a profile has them for weights of one ggml type; 0 where it does not.
 CopyRates copy_rates(const MachineProfile& machine, int ggml_type, int threads);
 
+// What is copied to caches of these slots: for a token, on average, and for a batch that uses all
+// experts.
+double token_copy_bytes(const ModelIndex& index, const GpuShare::Experts& experts, double heat);
+double batch_copy_bytes(const ModelIndex& index, const GpuShare::Experts& experts);
+
 // Whether a token is faster with `copying`, whose experts are copied to the GPU as they are missed,
 // than with `staying`, where those of whole layers are on the GPU and the CPU computes with the
 // others: misses / upload_gbps, of all layers, against others / cpu_gbps, of theirs.

@@ -67,6 +67,14 @@ class Copies : public testing::Test {
   }
 };
 
+TEST_F(Copies, WhatIsNotCachedIsCopied) {
+  GpuShare::Experts experts = *copying_.experts;
+  for (uint32_t& slots : experts.slots) slots = slots > 0 ? 8 : 0;
+  EXPECT_EQ(batch_copy_bytes(index_, experts), 4 * (32 - 8) * kMatrix);
+  EXPECT_DOUBLE_EQ(token_copy_bytes(index_, experts, 0), 4 * kUsed * kMatrix * (32.0 - 8) / 32);
+  EXPECT_LT(token_copy_bytes(index_, experts, 1), token_copy_bytes(index_, experts, 0) / 1.5);
+}
+
 TEST_F(Copies, PayWhereMissesTravelFasterThanTheCpuComputesTheOthers) {
   ASSERT_TRUE(copying_.experts.has_value());
   const uint32_t slots = copying_.experts->slots[copying_.experts->first().value];

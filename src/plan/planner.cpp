@@ -96,7 +96,8 @@ BatchInput batch_input(const PlanInput& input, GpuShareInput share, uint64_t ram
           .ram_bytes = std::max(ram_bytes, page_cache_bytes(input)),
           .streams = streams(input.mode),
           .micro_batch = input.demand.micro_batch,
-          .threads = input.demand.threads_batch};
+          .threads = input.demand.threads_batch,
+          .heat = heat_or_usual(input)};
 }
 
 GpuShare choose_gpu(const PlanInput& input) {
@@ -244,12 +245,16 @@ ModelDemand with_larger_batches(ModelDemand demand, uint32_t factor) {
 ModelDemand with_micro_batch(const PlanInput& input, uint32_t most) {
   const ModelDemand& demand = input.demand;
   const GpuShare share = choose_gpu(input);
-  if (!takes_batches(input) || share.on_gpu.empty() || share.experts.has_value()) return demand;
+  if (!takes_batches(input) || share.on_gpu.empty()) return demand;
   const GpuShareInput asked{.bytes = input.gpu_bytes, .kv_bytes = demand.kv_bytes};
   const uint64_t ram_bytes = saturating_subtract(input.budget_bytes, fixed_bytes(input, share));
-  const uint32_t tokens =
-      better_micro_batch(input.index, batch_input(input, asked, ram_bytes), demand.compute_bytes,
-                         std::min(most, demand.context), input.machine);
+  BatchInput batches = batch_input(input, asked, ram_bytes);
+  if (share.experts.has_value()) {
+    batches.share.experts_used = static_cast<uint32_t>(input.index.info().expert_used_count);
+    batches.ram_bytes = ram_bytes;
+  }
+  const uint32_t tokens = better_micro_batch(input.index, batches, demand.compute_bytes,
+                                             std::min(most, demand.context), input.machine);
   if (tokens == demand.micro_batch) return demand;
   return with_larger_batches(demand, tokens / demand.micro_batch);
 }

@@ -526,43 +526,53 @@ TEST(GpuModel, ReportsSayWhatWasCopied) {
   EXPECT_EQ(in_child(work, kSeconds), "");
 }
 
-// Nobody asked for one, and the CPU is slow, and the bus that all passes once a micro-batch.
+// Nobody asked for a micro-batch: with `copies`, experts are copied from RAM, else they stream. The
+// CPU is slow, and the bus that all passes once a micro-batch.
+std::string choose_micro_batch(bool copies) {
+  constexpr uint32_t kLarger = 64;
+  const Script larger{.model = kStoryteller, .prompt_tokens = 201, .micro_batch = kLarger};
+  Trace reference;
+  PlanSummary all;
+  std::string text = run_whole(larger, HostGpuKind::discrete, &reference, &all);
+  if (!text.empty()) return text;
+  Script small = larger;
+  small.micro_batch = 32;
+  const uint64_t weight_bytes = copies ? 2 * all.weight_bytes : all.weight_bytes / 4;
+  EngineOptions options = streamed_options(
+      small, {.kind = RamBudget::Kind::bytes, .bytes = all.fixed_bytes + weight_bytes});
+  if (copies) options.mode = Mode::automatic;
+  const uint64_t room = batch_bytes(all, *ModelIndex::open(kStoryteller));
+  options.gpu_budget = {.kind = GpuBudget::Kind::bytes,
+                        .bytes = room + gpu_bytes(all, copies ? 0.6 : 0.15)};
+  options.gpu_takes_experts = copies;
+  options.machine.emplace();
+  options.machine->compute = {{.type = "q4_K", .threads = 1, .token_gbps = 10, .batch_gbps = 1}};
+  options.machine->gpus = {{.name = "g", .upload_gbps = 0.3}};
+  options.machine->drive.samples = {
+      {.read_bytes = kMiB, .depth = 32, .sequential = true, .gbps = 1}};
+  for (const uint32_t most : {0u, kLarger}) {
+    options.micro_batch_most = most;
+    auto engine = Engine::open(options);
+    if (!engine.ok()) return engine.status().to_string();
+    const uint32_t taken = llama_n_ubatch((*engine)->context());
+    if (taken != (most == 0 ? 32 : kLarger)) return fmt::format("{} of {}", taken, most);
+    const GpuSummary& gpu = (*engine)->plan().gpu;
+    if (gpu.batches.has_value() == copies) return std::string("it takes others' batches");
+    if (gpu.experts.has_value() != copies) return std::string("it copies others' experts");
+    if (most == 0) continue;
+    auto trace = run_script(**engine, larger);
+    if (!trace.ok()) return trace.status().to_string();
+    text = difference(reference, *trace);
+    if (copies && (*engine)->stats().gpu->copied_bytes == 0) text += "nothing was copied";
+  }
+  return text;
+}
+
 TEST(GpuModel, ALargerMicroBatchIsChosen) {
-  const auto work = [] {
-    constexpr uint32_t kLarger = 64;
-    const Script larger{.model = kStoryteller, .prompt_tokens = 201, .micro_batch = kLarger};
-    Trace reference;
-    PlanSummary all;
-    std::string text = run_whole(larger, HostGpuKind::discrete, &reference, &all);
-    if (!text.empty()) return text;
-    Script small = larger;
-    small.micro_batch = 32;
-    EngineOptions options = streamed_options(
-        small, {.kind = RamBudget::Kind::bytes, .bytes = all.fixed_bytes + all.weight_bytes / 4});
-    const uint64_t room = batch_bytes(all, *ModelIndex::open(kStoryteller));
-    options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = room + gpu_bytes(all, 0.15)};
-    options.gpu_takes_experts = false;
-    options.micro_batch_most = kLarger;
-    options.machine.emplace();
-    options.machine->compute = {{.type = "q4_K", .threads = 1, .token_gbps = 10, .batch_gbps = 1}};
-    options.machine->gpus = {{.name = "g", .upload_gbps = 0.3}};
-    options.machine->drive.samples = {
-        {.read_bytes = kMiB, .depth = 32, .sequential = true, .gbps = 1}};
-    for (const uint32_t most : {0u, kLarger}) {
-      options.micro_batch_most = most;
-      auto engine = Engine::open(options);
-      if (!engine.ok()) return engine.status().to_string();
-      const uint32_t taken = llama_n_ubatch((*engine)->context());
-      if (taken != (most == 0 ? 32 : kLarger)) return fmt::format("{} of {}", taken, most);
-      if (!(*engine)->plan().gpu.batches.has_value()) return std::string("it takes no batches");
-      if (most == 0) continue;
-      auto trace = run_script(**engine, larger);
-      if (!trace.ok()) return trace.status().to_string();
-      text = difference(reference, *trace);
-    }
-    return text;
-  };
-  EXPECT_EQ(in_child(work, kSeconds), "");
+  for (const bool copies : {false, true}) {
+    EXPECT_EQ(in_child([copies] { return choose_micro_batch(copies); }, kSeconds), "")
+        << (copies ? "copied" : "streamed");
+  }
 }
 
 // It says it has gigabytes, and has 12 MiB.

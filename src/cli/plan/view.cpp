@@ -194,7 +194,7 @@ std::string explain_copies(const PlanView& view) {
       "all that would lie below\n",
       format_bytes(experts.cache_bytes), slots_text(view.input.index, experts),
       misses_text(view.plan.prediction.token), format_bytes(experts.places * experts.place_bytes),
-      places_text(experts));
+      places_text(experts, view.input.demand.micro_batch));
 }
 
 std::string explain_batches(const PlanView& view) {
@@ -273,7 +273,8 @@ std::string plan_table(const PlanView& view) {
     const GpuShare::Experts& experts = *plan.gpu.experts;
     row("GPU", experts.cache_bytes, token.upload_seconds,
         fmt::format("{}, {}", slots_text(view.input.index, experts), misses_text(token)));
-    row("GPU", experts.places * experts.place_bytes, 0, places_text(experts));
+    row("GPU", experts.places * experts.place_bytes, 0,
+        places_text(experts, view.input.demand.micro_batch));
   }
   if (plan.gpu.batches.has_value()) {
     row("GPU", plan.gpu.batches->bytes(), 0,
