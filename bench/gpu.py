@@ -449,10 +449,8 @@ class RowRun:
         out, err, seconds = self.child("profile", words, 0)
         if not out:
             sys.exit(f"error: {' '.join(words)}: {last_line(err)}")
-        held = json.loads(output_of(self.programs.hypura, "inspect", self.row.model, "--json"))
         self.samples.keep(self.name, "profile", {"round": number, "seconds": seconds,
-                                                 "profile": json.loads(out),
-                                                 "roles": held["roles"]})
+                                                 "profile": json.loads(out)})
 
     def child(self, arm, words, limit):
         """Output, errors and seconds."""

@@ -63,16 +63,21 @@ class ServerProcess:
         return ([line for line in lines if "error" in line.lower()] or lines or ["no output"])[-1]
 
     def counted(self, metric):
-        """Of the model that is served; 0 where it has no such thing."""
-        with urllib.request.urlopen(self.url + "/metrics", timeout=self.timeout) as response:
-            lines = response.read().decode().splitlines()
-        return sum(float(line.split()[-1]) for line in lines if line.startswith(metric + "{"))
+        """Of the model that is served. Raises ServerError without it."""
+        lines = self.answer_to(urllib.request.Request(self.url + "/metrics")).splitlines()
+        counts = [float(line.split()[-1]) for line in lines if line.startswith(metric + "{")]
+        if len(counts) != 1:
+            raise ServerError(f"{len(counts)} models count {metric}")
+        return counts[0]
 
     def post(self, path, body):
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode())
+        return json.loads(self.answer_to(
+            urllib.request.Request(self.url + path, json.dumps(body).encode())))
+
+    def answer_to(self, request):
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as response:
-                return json.load(response)
+                return response.read().decode()
         except urllib.error.HTTPError as error:
             raise ServerError(error.read().decode(errors="replace")) from None
         except (OSError, http.client.HTTPException) as error:

@@ -56,8 +56,8 @@ struct EngineOptions {
   std::optional<bool> gpu_takes_experts;
   // Whether the GPU computes batches of what streams below it. Nothing: where that is faster.
   std::optional<bool> gpu_takes_batches;
-  // Where it does, the micro-batch may be chosen in place of that of `params`, up to so many
-  // tokens. 0: it is asked for.
+  // Where one of these is so, the micro-batch may be chosen in place of that of `params`, up to so
+  // many tokens. 0: it is asked for.
   uint32_t micro_batch_most = 0;
   Mode mode = Mode::automatic;  // mixed is a result, not a wish
   bool exact = false;           // resident without repacking: the bit reference

@@ -128,8 +128,8 @@ void Engine::set_micro_batch(uint32_t batch, uint32_t tokens) {
   options_.params.n_ubatch = static_cast<int32_t>(tokens);
 }
 
-// `size` and `share` with the micro-batch that is best for batches or copies, if that is another one
-// than the usual: where they are still taken with what it really needs.
+// `size` and `share` with the micro-batch that is best for batches or copies, if that is another
+// than the usual one: where they are still taken with what it really needs.
 ContextSize Engine::choose_micro_batch(const std::vector<GpuDevice>& gpus, const ContextSize& size,
                                        uint64_t budget_bytes, GpuShare& share) {
   const bool may = may_take_batches() && options_.ram_budget.kind != RamBudget::Kind::minimum;
@@ -149,7 +149,12 @@ ContextSize Engine::choose_micro_batch(const std::vector<GpuDevice>& gpus, const
   if (best == usual) return size;
   set_micro_batch(std::max(batch, best), best);
   const Result<ContextSize> larger = measure_on(gpus);
-  GpuShare other = larger.ok() ? choose_share(*larger, budget_bytes) : GpuShare();
+  GpuShare other;
+  if (larger.ok()) {
+    const uint64_t more = saturating_subtract(larger->gpu_compute_bytes, size.gpu_compute_bytes);
+    const uint64_t kernels = copies ? kernel_bytes(more) : 0;
+    other = choose_share(*larger, saturating_subtract(budget_bytes, kernels));
+  }
   if (copies ? !other.experts.has_value() : !other.batches.has_value()) {
     set_micro_batch(batch, usual);
     return size;

@@ -91,20 +91,21 @@ Choice choose(const ModelIndex& index, GpuShare staying, const BatchInput& input
   return {std::move(staying), seconds_without};
 }
 
-// With experts that are copied to the GPU's cache, all from RAM.
-Choice choose_copies(const ModelIndex& index, const BatchInput& input,
-                     const MachineProfile& machine) {
+// What a prompt and its answer wait for the bus where experts are copied to the GPU's cache; 0
+// where they are not, or not all from RAM.
+double copy_seconds(const ModelIndex& index, const BatchInput& input,
+                    const MachineProfile& machine) {
   GpuShareInput asked = input.share;
   asked.batch_compute_bytes = 0;
-  GpuShare copying = choose_gpu_share(index, asked);
+  const GpuShare share = choose_gpu_share(index, asked);
   const double upload_gbps = machine.gpus.empty() ? 0 : machine.gpus.front().upload_gbps;
-  const bool fits = index.info().weight_bytes - copying.weight_bytes <= input.ram_bytes;
-  if (!copying.experts.has_value() || upload_gbps <= 0 || !fits) return {std::move(copying)};
+  const bool fits = index.info().weight_bytes - share.weight_bytes <= input.ram_bytes;
+  if (!share.experts.has_value() || upload_gbps <= 0 || !fits) return 0;
   const double prompt = std::max(kPromptTokens, input.micro_batch);
   const double bytes =
-      std::ceil(prompt / input.micro_batch) * batch_copy_bytes(index, *copying.experts) +
-      prompt / kPromptPerAnswer * token_copy_bytes(index, *copying.experts, input.heat);
-  return {std::move(copying), 1e-9 * bytes / upload_gbps};
+      std::ceil(prompt / input.micro_batch) * batch_copy_bytes(index, *share.experts) +
+      prompt / kPromptPerAnswer * token_copy_bytes(index, *share.experts, input.heat);
+  return 1e-9 * bytes / upload_gbps;
 }
 
 // Where the CPU computes all that lies below.
@@ -118,8 +119,9 @@ GpuShare staying_share(const ModelIndex& index, const BatchInput& input) {
 BatchInput larger(const BatchInput& input, uint32_t factor, uint64_t compute_bytes) {
   BatchInput result = input;
   const uint64_t more = factor - 1;
-  result.share.bytes =
-      saturating_subtract(input.share.bytes, more * input.share.batch_compute_bytes);
+  uint64_t taken = more * input.share.batch_compute_bytes;
+  if (input.share.experts_used > 0) taken += kernel_bytes(taken);
+  result.share.bytes = saturating_subtract(input.share.bytes, taken);
   result.share.batch_compute_bytes *= factor;
   result.ram_bytes = saturating_subtract(input.ram_bytes, more * compute_bytes);
   result.micro_batch *= factor;
@@ -128,6 +130,8 @@ BatchInput larger(const BatchInput& input, uint32_t factor, uint64_t compute_byt
 
 }  // namespace
 
+uint64_t kernel_bytes(uint64_t more_activations) { return more_activations / 2; }
+
 GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const BatchInput& input,
                             const MachineProfile& machine) {
   return choose(index, std::move(staying), input, machine).share;
@@ -135,19 +139,24 @@ GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const Bat
 
 uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
                             uint64_t compute_bytes, uint32_t most, const MachineProfile& machine) {
+  const bool copies = input.share.experts_used > 0;
   uint32_t best = input.micro_batch;
   double least = 0;
   for (uint32_t factor = 1; factor == 1 || factor * input.micro_batch <= most; factor *= 2) {
     if ((factor - 1) * compute_bytes > input.ram_bytes / kRamParts) break;
     const BatchInput asked = larger(input, factor, compute_bytes);
-    const bool copies = input.share.experts_used > 0;
-    const Choice choice = copies ? choose_copies(index, asked, machine)
-                                 : choose(index, staying_share(index, asked), asked, machine);
-    if (choice.seconds == 0) break;
-    if (factor > 1 && !copies && !choice.share.batches.has_value()) continue;
-    if (factor > 1 && choice.seconds >= least) continue;
+    double seconds = 0;
+    if (copies) {
+      seconds = copy_seconds(index, asked, machine);
+    } else {
+      const Choice choice = choose(index, staying_share(index, asked), asked, machine);
+      seconds = choice.seconds;
+      if (seconds > 0 && factor > 1 && !choice.share.batches.has_value()) continue;
+    }
+    if (seconds == 0) break;
+    if (factor > 1 && seconds >= least) continue;
     best = asked.micro_batch;
-    least = factor == 1 ? kClearly * choice.seconds : choice.seconds;
+    least = factor == 1 ? kClearly * seconds : seconds;
   }
   return best;
 }

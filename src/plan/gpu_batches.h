@@ -23,6 +23,11 @@ struct BatchInput {
   double heat = 0;           // skew of routing, where experts are copied
 };
 
+// What kernels take of a GPU for themselves as activations grow by so much: rows of tokens in other
+// types, by ggml-cuda's products of the shape of Qwen3-30B-A3B a tenth where experts are quantised,
+// two thirds where they are F16. With the usual micro-batch it is part of what drivers take.
+uint64_t kernel_bytes(uint64_t more_activations);
+
 // `staying`, where the CPU computes all that lies below the GPU, or what is left of it with room
 // for batches: where something streams, the room is at most half of the GPU's or costs it no layer,
 // and a prompt of 2048 tokens with an answer of 64 is faster. Each of its micro-batches takes the
@@ -36,7 +41,7 @@ GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const Bat
 // with which a prompt of 2048 tokens and an answer of 64 take clearly less: input's, or twice as
 // many tokens and so on, no more than `most`. What is missing is read or copied once a micro-batch;
 // but activations grow with it, on the GPU and, by `compute_bytes` at input's, in RAM, where they
-// take no more than a quarter from weights.
+// take no more than a quarter from weights. Beside a cache kernels grow, too.
 // Input's own where the machine is not known. Pure.
 uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
                             uint64_t compute_bytes, uint32_t most, const MachineProfile& machine);

@@ -256,7 +256,21 @@ ModelDemand with_micro_batch(const PlanInput& input, uint32_t most) {
   const uint32_t tokens = better_micro_batch(input.index, batches, demand.compute_bytes,
                                              std::min(most, demand.context), input.machine);
   if (tokens == demand.micro_batch) return demand;
-  return with_larger_batches(demand, tokens / demand.micro_batch);
+  ModelDemand larger = with_larger_batches(demand, tokens / demand.micro_batch);
+  if (!share.experts.has_value()) return larger;
+  const uint64_t usual = demand.gpu_activations();
+  larger.gpu_compute_bytes = larger.gpu_activations();
+  larger.gpu_compute_bytes += kernel_bytes(larger.gpu_compute_bytes - usual);
+  const PlanInput with_larger{
+      .index = input.index,
+      .demand = larger,
+      .machine = input.machine,
+      .budget_bytes = input.budget_bytes,
+      .mode = input.mode,
+      .gpu_bytes = saturating_subtract(input.gpu_bytes, larger.gpu_compute_bytes - usual),
+      .may_copy_experts = input.may_copy_experts,
+      .heat = input.heat};
+  return choose_gpu(with_larger).experts.has_value() ? larger : demand;
 }
 
 Status check_choice(const PlanChoice& choice, const Layout& layout) {

@@ -415,6 +415,49 @@ TEST_F(Copying, OnlyWhereTheEngineWould) {
   EXPECT_FALSE(copies(input())) << "two GPUs";
 }
 
+// Of a prompt of 2048 tokens each micro-batch copies what no slot has, and each of its answer's 64
+// tokens what it misses.
+TEST_F(Copying, TheMicroBatchIsChosen) {
+  model_.demand().context = 4096;
+  EXPECT_EQ(with_micro_batch(input(), 2048).micro_batch, 2048u);
+  EXPECT_EQ(with_micro_batch(input(), 256).micro_batch, 256u);
+  EXPECT_EQ(with_micro_batch(input(), 0).micro_batch, 64u);
+  model_.demand().micro_batch = 1024;
+  PlanInput even = input();
+  even.heat = 0;
+  EXPECT_EQ(with_micro_batch(even, 2048).micro_batch, 1024u) << "its tokens copy more";
+  PlanInput hot = input();
+  hot.heat = 3;
+  EXPECT_EQ(with_micro_batch(hot, 2048).micro_batch, 2048u);
+}
+
+TEST_F(Copying, ALargerMicroBatchLeavesThemWorthWhile) {
+  model_.demand().context = 4096;
+  model_.demand().compute_bytes = 6 * kKiB;
+  int larger = 0;
+  int usual = 0;
+  for (double upload = 0.5; upload < 8; upload *= 1.02) {
+    model_.machine().gpus.front().upload_gbps = upload * kSlow;
+    for (uint64_t bytes = 2200 * kKiB; bytes < 2800 * kKiB; bytes += 40 * kKiB) {
+      PlanInput asked = input();
+      asked.gpu_bytes = bytes;
+      if (!copies(asked)) continue;
+      const ModelDemand chosen = with_micro_batch(asked, 2048);
+      (chosen.micro_batch > model_.demand().micro_batch ? larger : usual) += 1;
+      const PlanInput with_chosen{
+          .index = asked.index,
+          .demand = chosen,
+          .machine = asked.machine,
+          .budget_bytes = asked.budget_bytes,
+          .gpu_bytes =
+              bytes - chosen.gpu_activations() + model_.demand().gpu_activations()};
+      EXPECT_TRUE(copies(with_chosen)) << upload << ", " << bytes;
+    }
+  }
+  EXPECT_GT(larger, 100);
+  EXPECT_GT(usual, 0) << "a GPU with room for less would leave the CPU to compute";
+}
+
 TEST_F(Copying, ASavedPlanSaysSo) {
   PlanInput plan = input();
   EXPECT_TRUE(saved_plan(plan, *make_plan(plan)).gpu_takes_experts);

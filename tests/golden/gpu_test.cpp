@@ -18,6 +18,7 @@
 #include "golden/restless_sizer.h"
 #include "io/sim_device.h"
 #include "server/model/model_state.h"
+#include "server/routes/status_report.h"
 
 namespace hypura::golden {
 namespace {
@@ -123,10 +124,11 @@ std::string compare_placements(const Script& script, HostGpuKind kind) {
 // Batches of what streams below it are computed by the GPU, the rest of a prompt and its tokens by
 // the CPU: with all layers there and with one, from RAM's slots, its ring, and what stays in RAM.
 // With `lacks`, that the GPU turns out not to have, the CPU computes all of it.
-std::string compare_batches(Script script, uint64_t lacks) {
+std::string compare_batches(Script script, uint64_t lacks,
+                            HostGpuKind kind = HostGpuKind::discrete) {
   Trace reference;
   PlanSummary all;
-  std::string wrong = run_whole(script, HostGpuKind::discrete, &reference, &all);
+  std::string wrong = run_whole(script, kind, &reference, &all);
   if (!wrong.empty()) return wrong;
   const RamBudget least{.kind = RamBudget::Kind::minimum};
   const RamBudget half = ram_for(all, 0.5);
@@ -195,10 +197,11 @@ std::string compare_guesses(Script script) {
 
 // Experts that do not fit there are copied to the GPU: from RAM for good, from the least that RAM
 // can hold, and while it is the drive that they come from.
-std::string compare_copies(const Script& script) {
+std::string compare_copies(const Script& script,
+                           HostGpuKind kind = HostGpuKind::discrete) {
   Trace reference;
   PlanSummary all;
-  std::string wrong = run_whole(script, HostGpuKind::discrete, &reference, &all);
+  std::string wrong = run_whole(script, kind, &reference, &all);
   if (!wrong.empty()) return wrong;
   for (const double share : {0.9, 0.75}) {
     for (const auto& [budget, where] :
@@ -455,6 +458,13 @@ TEST(GpuModel, StorytellerHasTheBitsOfRam) {
   EXPECT_EQ(in_child([] { return compare_integrated({.model = kStoryteller}); }, kSeconds), "");
 }
 
+TEST(GpuModel, WithoutEventsCopiesTakeTheirTurn) {
+  const Script script{.model = kStoryteller, .prompt_tokens = 81};
+  constexpr HostGpuKind kKind = HostGpuKind::eventless;
+  EXPECT_EQ(in_child([&] { return compare_copies(script, kKind); }, kSeconds), "");
+  EXPECT_EQ(in_child([&] { return compare_batches(script, 0, kKind); }, kSeconds), "");
+}
+
 TEST(GpuModel, TheNextLayersExpertsAreGuessedBelowIt) {
   const Script script{.model = kStoryteller, .prompt_tokens = 12, .generated_tokens = 48};
   EXPECT_EQ(in_child([&] { return compare_guesses(script); }, kSeconds), "");
@@ -493,8 +503,12 @@ std::string judge_report(const Engine& engine, const cli::RunReport& report) {
   }
   const std::string summary = cli::summary_text(engine, report);
   if (summary.find(" to the GPU, hits there ") == std::string::npos) return summary;
-  const std::string state = model_state(engine, {}, {});
-  return Json::parse(state)["gpu_copied_bytes"] == report.finished.gpu->copied_bytes ? std::string() : state;
+  StatusReport status;
+  status.models.push_back({.facts = {.name = "m"}, .state = model_state(engine, {}, {})});
+  const std::string metrics = prometheus_text(status);
+  const std::string copied =
+      fmt::format("\nhypura_gpu_copied_bytes_total{{model=\"m\"}} {}\n", after.copied_bytes);
+  return metrics.find(copied) == std::string::npos ? metrics : std::string();
 }
 
 TEST(GpuModel, ReportsSayWhatWasCopied) {

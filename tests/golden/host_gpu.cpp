@@ -70,9 +70,8 @@ enum ggml_backend_dev_type type(ggml_backend_dev_t) {
   const bool has_ram = g_kind == HostGpuKind::unified || g_kind == HostGpuKind::integrated;
   return has_ram ? GGML_BACKEND_DEVICE_TYPE_IGPU : GGML_BACKEND_DEVICE_TYPE_GPU;
 }
-// The CPU has done what it was told: there is nothing to wait for. One kind is left without, so that
-// copies take their turn with what computes.
-bool has_events() { return g_kind != HostGpuKind::integrated; }
+// The CPU has done what it was told: there is nothing to wait for.
+bool has_events() { return g_kind != HostGpuKind::eventless; }
 ggml_backend_event_t new_event(ggml_backend_dev_t device) {
   return new ggml_backend_event{.device = device, .context = nullptr};
 }

@@ -8,8 +8,9 @@ namespace hypura::golden {
 // device may touch, and the CPU's kernels. Once per process, in front of loading anything.
 // `free_bytes` is what it says to have, `real_bytes` what it has: allocations beyond fail. With
 // `unified` memory it also computes in what it is shown of RAM; an `integrated` one has RAM, and
-// cannot be shown any; of `two` each has as much, and none may touch the other's.
-enum class HostGpuKind { discrete, unified, integrated, two };
+// cannot be shown any; of `two` each has as much, and none may touch the other's; an `eventless`
+// one has no events, so that copies take their turn with what computes.
+enum class HostGpuKind { discrete, unified, integrated, two, eventless };
 void register_host_gpu(uint64_t free_bytes, uint64_t real_bytes,
                        HostGpuKind kind = HostGpuKind::discrete);
 
