@@ -75,6 +75,7 @@ class ServerProcess:
             urllib.request.Request(self.url + path, json.dumps(body).encode())))
 
     def answer_to(self, request):
+        """The body. Raises ServerError."""
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as response:
                 return response.read().decode()

@@ -139,10 +139,7 @@ ContextSize Engine::choose_micro_batch(const std::vector<GpuDevice>& gpus, const
   const uint32_t usual = context_params_.n_ubatch;
   const uint32_t context = context_params_.n_ctx / std::max(1u, context_params_.n_seq_max);
   BatchInput batches = batch_input(size, share_input(size, budget_bytes));
-  if (copies) {
-    batches.share.experts_used = static_cast<uint32_t>(index_->info().expert_used_count);
-    batches.ram_bytes = budget_beside(size);
-  }
+  if (copies) batches = with_copies(*index_, batches, budget_beside(size));
   const uint32_t best = better_micro_batch(*index_, batches, size.compute_bytes,
                                            std::min(options_.micro_batch_most, context),
                                            options_.machine.value_or(MachineProfile()));

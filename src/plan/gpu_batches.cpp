@@ -137,6 +137,12 @@ GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const Bat
   return choose(index, std::move(staying), input, machine).share;
 }
 
+BatchInput with_copies(const ModelIndex& index, BatchInput input, uint64_t ram_bytes) {
+  input.share.experts_used = static_cast<uint32_t>(index.info().expert_used_count);
+  input.ram_bytes = ram_bytes;
+  return input;
+}
+
 uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
                             uint64_t compute_bytes, uint32_t most, const MachineProfile& machine) {
   const bool copies = input.share.experts_used > 0;

@@ -37,11 +37,14 @@ uint64_t kernel_bytes(uint64_t more_activations);
 GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const BatchInput& input,
                             const MachineProfile& machine);
 
+// `input`, where experts are copied from the `ram_bytes` that weights have, and not streamed.
+BatchInput with_copies(const ModelIndex& index, BatchInput input, uint64_t ram_bytes);
+
 // Where a GPU would compute batches of what streams, or has experts copied to it, the micro-batch
 // with which a prompt of 2048 tokens and an answer of 64 take clearly less: input's, or twice as
 // many tokens and so on, no more than `most`. What is missing is read or copied once a micro-batch;
 // but activations grow with it, on the GPU and, by `compute_bytes` at input's, in RAM, where they
-// take no more than a quarter from weights. Beside a cache kernels grow, too.
+// take no more than a quarter from weights; beside a cache, kernel_bytes() with them.
 // Input's own where the machine is not known. Pure.
 uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
                             uint64_t compute_bytes, uint32_t most, const MachineProfile& machine);

@@ -249,10 +249,7 @@ ModelDemand with_micro_batch(const PlanInput& input, uint32_t most) {
   const GpuShareInput asked{.bytes = input.gpu_bytes, .kv_bytes = demand.kv_bytes};
   const uint64_t ram_bytes = saturating_subtract(input.budget_bytes, fixed_bytes(input, share));
   BatchInput batches = batch_input(input, asked, ram_bytes);
-  if (share.experts.has_value()) {
-    batches.share.experts_used = static_cast<uint32_t>(input.index.info().expert_used_count);
-    batches.ram_bytes = ram_bytes;
-  }
+  if (share.experts.has_value()) batches = with_copies(input.index, batches, ram_bytes);
   const uint32_t tokens = better_micro_batch(input.index, batches, demand.compute_bytes,
                                              std::min(most, demand.context), input.machine);
   if (tokens == demand.micro_batch) return demand;

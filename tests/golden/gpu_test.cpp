@@ -197,8 +197,7 @@ std::string compare_guesses(Script script) {
 
 // Experts that do not fit there are copied to the GPU: from RAM for good, from the least that RAM
 // can hold, and while it is the drive that they come from.
-std::string compare_copies(const Script& script,
-                           HostGpuKind kind = HostGpuKind::discrete) {
+std::string compare_copies(const Script& script, HostGpuKind kind = HostGpuKind::discrete) {
   Trace reference;
   PlanSummary all;
   std::string wrong = run_whole(script, kind, &reference, &all);
