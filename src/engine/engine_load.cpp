@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "backend/device.h"
+#include "backend/gpu/host_memory.h"
 #include "backend/work_bytes.h"
 #include "engine/llama_log.h"
 #include "machine/memory.h"
@@ -47,12 +48,16 @@ void Engine::choose_load_mode() {
   const bool tight =
       plan_.budget_bytes > 0 &&
       plan_.budget_bytes < kMappedRepackFactor * plan_.ram_weight_bytes() + plan_.fixed_bytes;
-  // llama.cpp uploads weights below the GPU for prompts: from the memory of the GPU's driver, into
-  // which it reads them, at 2600 tok/s and more, from the mapping at 750 (docs/experiments.md).
+  // llama.cpp uploads weights below the GPU for prompts: from memory that is locked for the GPU's
+  // driver, into which it reads them, at 2600 tok/s and more, from the mapping at 750
+  // (docs/experiments.md).
   const bool uploads = !below_.empty() && !mapped;
   const bool reads = (tight && !params.no_extra_bufts) || uploads;
   if (reads && params.load_mode == LLAMA_LOAD_MODE_AUTO) {
     params.load_mode = LLAMA_LOAD_MODE_NONE;
+  }
+  if (uploads && params.load_mode == LLAMA_LOAD_MODE_NONE) {
+    params.tensor_buft_overrides.front().buft = gpu_host_buffer_type(params.devices.front());
   }
 }
 

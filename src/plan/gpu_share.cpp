@@ -160,16 +160,16 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
   }
   const bool takes_ffns = all_layers && !share.experts.has_value();
   std::set<int> whole;
-  for (const auto& [layer, part] : bytes.layers) {
-    if (!takes_ffns || part.below > left) continue;
-    left -= part.below;
-    whole.insert(layer);
+  for (auto layer = bytes.layers.rbegin(); layer != bytes.layers.rend(); ++layer) {
+    if (!takes_ffns || layer->second.below > left) continue;
+    left -= layer->second.below;
+    whole.insert(layer->first);
   }
   std::set<int> ends;
-  for (const auto& [layer, part] : bytes.layers) {
-    if (!takes_ffns || whole.contains(layer) || part.ends > left) continue;
-    left -= part.ends;
-    ends.insert(layer);
+  for (auto layer = bytes.layers.rbegin(); layer != bytes.layers.rend(); ++layer) {
+    if (!takes_ffns || whole.contains(layer->first) || layer->second.ends > left) continue;
+    left -= layer->second.ends;
+    ends.insert(layer->first);
   }
   share.on_gpu.resize(index.tensors().size());
   for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {

@@ -96,10 +96,10 @@ TEST_F(GpuShareTest, FfnsWhereAllLayersAreThere) {
   const GpuShare share = share_of(kCoreBytes + 5 * kMatrixBytes);
   EXPECT_EQ(share.layers, kLayers);
   EXPECT_EQ(share.weight_bytes, kMatrixBytes * (1 + 2 * kLayers + 5));
-  EXPECT_TRUE(on_gpu(share, "blk.1.ffn_down.weight"));
-  EXPECT_FALSE(on_gpu(share, "blk.2.ffn_up.weight"));
-  EXPECT_TRUE(on_gpu(share, "blk.2.ffn_down.weight")) << "room for half of an FFN";
-  EXPECT_FALSE(on_gpu(share, "blk.3.ffn_down.weight"));
+  EXPECT_TRUE(on_gpu(share, "blk.10.ffn_down.weight")) << "the last ones";
+  EXPECT_FALSE(on_gpu(share, "blk.9.ffn_up.weight"));
+  EXPECT_TRUE(on_gpu(share, "blk.9.ffn_down.weight")) << "room for half of an FFN";
+  EXPECT_FALSE(on_gpu(share, "blk.8.ffn_down.weight"));
   const std::vector<std::string> names = named(share);
   EXPECT_EQ(names.size(), 2u * (kLayers - 2) - 1);
   for (const std::string& name : names) EXPECT_FALSE(on_gpu(share, name.c_str())) << name;

@@ -607,6 +607,33 @@ TEST(GpuMemory, LessThanItSaysShrinksTheShare) {
   EXPECT_EQ(in_child(work, kSeconds), "");
 }
 
+// What a part on the GPU leaves in RAM is locked for it, unless it refuses.
+std::string lock_ram() {
+  const Script script{.model = kStoryteller, .prompt_tokens = 40, .generated_tokens = 4};
+  Trace reference;
+  PlanSummary all;
+  std::string text = run_whole(script, HostGpuKind::discrete, &reference, &all);
+  if (!text.empty()) return text;
+  EngineOptions options = resident_options(script);
+  options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = gpu_bytes(all, 0.35)};
+  options.gpu_takes_experts = false;
+  for (const bool allowed : {true, false}) {
+    let_host_gpu_lock(allowed);
+    auto engine = Engine::open(options);
+    if (!engine.ok()) return engine.status().to_string();
+    const uint64_t below = all.gpu.weight_bytes - (*engine)->plan().gpu.weight_bytes;
+    const uint64_t locked = host_gpu_locked_bytes();
+    if (allowed ? locked < below : locked != 0) return fmt::format("{} of {} B", locked, below);
+    auto trace = run_script(**engine, script);
+    if (!trace.ok()) return trace.status().to_string();
+    if (text = difference(reference, *trace); !text.empty()) return text;
+  }
+  if (host_gpu_locked_bytes() != 0) return "RAM is still locked";
+  return std::string();
+}
+
+TEST(GpuMemory, WhatItCopiesFromRamIsLocked) { EXPECT_EQ(in_child(lock_ram, kSeconds), ""); }
+
 std::string error_of(const GpuBudget& budget) {
   quiet_llama_log(false);
   EngineOptions options = resident_options({.model = kStoryteller});

@@ -3,6 +3,8 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstring>
+#include <map>
 #include <stdexcept>
 
 #include "ggml-backend-impl.h"
@@ -19,6 +21,8 @@ std::atomic<uint64_t> g_bytes = 0;
 std::atomic<uint64_t> g_graphs = 0;
 std::atomic<uint64_t> g_shown_bytes = 0;
 uint64_t g_graphs_until_broken = 0;  // 0: never
+bool g_locks = true;
+std::map<void*, size_t> g_locked;
 
 void (*g_cpu_free)(ggml_backend_buffer_t) = nullptr;
 ggml_status (*g_cpu_compute)(ggml_backend_t, ggml_cgraph*) = nullptr;
@@ -115,7 +119,19 @@ bool supports_buffer(ggml_backend_dev_t device, ggml_backend_buffer_type_t type)
 const char* registry_name(ggml_backend_reg_t) { return "HostGPU"; }
 size_t device_count(ggml_backend_reg_t) { return g_count; }
 ggml_backend_dev_t device_at(ggml_backend_reg_t, size_t index) { return &g_gpus[index].device; }
+bool lock(void* memory, size_t size) {
+  if (g_locks) g_locked.emplace(memory, size);
+  return g_locks;
+}
+void unlock(void* memory) { g_locked.erase(memory); }
 void* function(ggml_backend_reg_t, const char* name) {
+  const bool locks = g_kind != HostGpuKind::eventless;
+  if (locks && std::strcmp(name, "ggml_backend_register_host_buffer") == 0) {
+    return reinterpret_cast<void*>(lock);
+  }
+  if (locks && std::strcmp(name, "ggml_backend_unregister_host_buffer") == 0) {
+    return reinterpret_cast<void*>(unlock);
+  }
   return ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(cpu()), name);
 }
 
@@ -166,7 +182,14 @@ void register_host_gpu(uint64_t free_bytes, uint64_t real_bytes, HostGpuKind kin
 void limit_host_gpu(uint64_t real_bytes) { g_real_bytes = real_bytes; }
 void break_host_gpu(uint64_t graphs) { g_graphs_until_broken = graphs; }
 
+void let_host_gpu_lock(bool allowed) { g_locks = allowed; }
+
 uint64_t host_gpu_bytes() { return g_bytes; }
+uint64_t host_gpu_locked_bytes() {
+  uint64_t bytes = 0;
+  for (const auto& [memory, size] : g_locked) bytes += size;
+  return bytes;
+}
 uint64_t host_gpu_shown_bytes() { return g_shown_bytes; }
 uint64_t host_gpu_graphs() { return g_graphs; }
 

@@ -18,8 +18,12 @@ class PageLock {
   PageLock(const PageLock&) = delete;
   PageLock& operator=(const PageLock&) = delete;
 
+  // By its driver's functions; it may still refuse some memory.
+  static bool can_lock(ggml_backend_dev_t gpu);
+  bool holds() const { return !locked_.empty(); }
+
  private:
-  ggml_backend_reg_t registry_;
+  ggml_backend_dev_t gpu_;
   std::vector<void*> locked_;
 };
 
