@@ -174,13 +174,7 @@ Status Engine::share_with_gpu(const std::vector<GpuDevice>& gpus, uint64_t budge
     params.devices = {nullptr};
     gpu = {.shrunk = gpu.shrunk};
     if (!asked) return Status();
-    return Status(StatusCode::does_not_fit,
-                  fmt::format("--gpu-budget {} holds no layer of this model",
-                              format_bytes(budget_bytes)))
-        .because(fmt::format("activations take {}, KV {} over all layers",
-                             format_bytes(size.gpu_compute_bytes),
-                             format_bytes(size.gpu_kv_bytes)))
-        .suggest("a larger one, 0, a smaller --ctx or a smaller -ub");
+    return holds_no_layer(budget_bytes, size.gpu_compute_bytes, size.gpu_kv_bytes);
   }
   take_share(share);
   gpu.budget_bytes = budget_bytes;

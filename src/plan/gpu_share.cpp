@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "base/units.h"
+
 namespace hypura {
 namespace {
 
@@ -183,6 +185,15 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
     if (share.on_gpu[i]) share.weight_bytes += tensor.bytes;
   }
   return share;
+}
+
+Status holds_no_layer(uint64_t budget_bytes, uint64_t compute_bytes, uint64_t kv_bytes) {
+  return Status(StatusCode::does_not_fit,
+                fmt::format("--gpu-budget {} holds no layer of this model",
+                            format_bytes(budget_bytes)))
+      .because(fmt::format("activations take {}, KV {} over all layers",
+                           format_bytes(compute_bytes), format_bytes(kv_bytes)))
+      .suggest("a larger one, 0, a smaller --ctx or a smaller -ub");
 }
 
 GpuShare unified_gpu_share(const ModelIndex& index) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/status.h"
 #include "model/model_index.h"
 
 namespace hypura {
@@ -48,12 +49,15 @@ struct GpuShareInput {
 };
 
 // Output and whole layers without their FFN first, as every token needs all of them and the KV
-// cache goes with them, from the last layer on; where all layers are there, FFNs and experts, layer
-// by layer as a whole and the last matrices of as many others as fit, or a cache for the experts of
-// all layers. Look-ups of embeddings stay with the CPU, as llama.cpp keeps them. What batches
-// take comes before all that.
+// cache goes with them, from the last layer on; where all layers are there, FFNs and experts, from
+// the last layer on too, those of a layer as a whole and the last matrices of as many others as
+// fit, or a cache for the experts of all layers. Look-ups of embeddings stay with the CPU, as
+// llama.cpp keeps them. What batches take comes before all that.
 // Pure.
 GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input);
+
+// Of a --gpu-budget that somebody asks for, and that comes to nothing.
+Status holds_no_layer(uint64_t budget_bytes, uint64_t compute_bytes, uint64_t kv_bytes);
 
 // What a GPU that shares the machine's RAM computes where experts stream: everything but
 // embeddings; experts in the slots that they are read into. Nothing for models without experts.

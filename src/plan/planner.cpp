@@ -256,15 +256,15 @@ ModelDemand with_micro_batch(const PlanInput& input, uint32_t most) {
   ModelDemand larger = with_larger_batches(demand, tokens / demand.micro_batch);
   if (!share.experts.has_value()) return larger;
   const uint64_t usual = demand.gpu_activations();
-  larger.gpu_compute_bytes = larger.gpu_activations();
-  larger.gpu_compute_bytes += kernel_bytes(larger.gpu_compute_bytes - usual);
+  larger.gpu_kernel_bytes = kernel_bytes(larger.gpu_activations() - usual);
   const PlanInput with_larger{
       .index = input.index,
       .demand = larger,
       .machine = input.machine,
       .budget_bytes = input.budget_bytes,
       .mode = input.mode,
-      .gpu_bytes = saturating_subtract(input.gpu_bytes, larger.gpu_compute_bytes - usual),
+      .gpu_bytes = saturating_subtract(
+          input.gpu_bytes, larger.gpu_activations() + larger.gpu_kernel_bytes - usual),
       .may_copy_experts = input.may_copy_experts,
       .heat = input.heat};
   return choose_gpu(with_larger).experts.has_value() ? larger : demand;
@@ -335,7 +335,7 @@ Result<uint64_t> gpu_bytes(const MachineProfile& machine, const GpuBudget& budge
   }
   const Result<uint64_t> bytes = resolve(budget, free_bytes);
   if (!bytes.ok()) return bytes;
-  return saturating_subtract(*bytes, demand.gpu_activations());
+  return saturating_subtract(*bytes, demand.gpu_activations() + demand.gpu_kernel_bytes);
 }
 
 TierBytes tier_bytes(const ModelIndex& index, const Plan& plan) {

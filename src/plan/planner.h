@@ -20,6 +20,7 @@ struct ModelDemand {
   uint64_t kv_bytes = 0;       // of these
   uint64_t compute_bytes = 0;  // of these, activations of one micro-batch
   uint64_t gpu_compute_bytes = 0;  // where all layers are on a GPU; 0: not known
+  uint64_t gpu_kernel_bytes = 0;   // beside these, see kernel_bytes()
   uint64_t draft_bytes = 0;    // of these, the draft model with all of its own
   uint64_t process_base_bytes = 0;
   uint64_t rows_per_graph = 0;

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "model/gguf_bytes_for_test.h"
 #include "model/pinned_runs.h"
+#include "plan/gpu_batches.h"
 #include "plan/placement.h"
 #include "plan/plan_file.h"
 
@@ -449,8 +450,8 @@ TEST_F(Copying, ALargerMicroBatchLeavesThemWorthWhile) {
           .demand = chosen,
           .machine = asked.machine,
           .budget_bytes = asked.budget_bytes,
-          .gpu_bytes =
-              bytes - chosen.gpu_activations() + model_.demand().gpu_activations()};
+          .gpu_bytes = bytes + model_.demand().gpu_activations() - chosen.gpu_activations() -
+                       chosen.gpu_kernel_bytes};
       EXPECT_TRUE(copies(with_chosen)) << upload << ", " << bytes;
     }
   }
@@ -463,6 +464,22 @@ TEST_F(Copying, ASavedPlanSaysSo) {
   EXPECT_TRUE(saved_plan(plan, *make_plan(plan)).gpu_takes_experts);
   plan.may_copy_experts = false;
   EXPECT_FALSE(saved_plan(plan, *make_plan(plan)).gpu_takes_experts);
+}
+
+// What a run of it may take for all but the kernels, of which it knows nothing.
+TEST_F(Copying, ASavedPlanLeavesKernelsTheirs) {
+  model_.demand().context = 4096;
+  model_.demand().compute_bytes = 6 * kKiB;
+  PlanInput plan = input();
+  const uint64_t usual = plan.demand.gpu_activations();
+  const uint64_t all = plan.gpu_bytes + usual;
+  model_.demand() = with_micro_batch(plan, 2048);
+  const uint64_t chosen = plan.demand.gpu_activations();
+  const uint64_t kernels = plan.demand.gpu_kernel_bytes;
+  EXPECT_EQ(kernels, kernel_bytes(chosen - usual));
+  EXPECT_GT(kernels, 0u);
+  plan.gpu_bytes = all - chosen - kernels;
+  EXPECT_EQ(saved_plan(plan, *make_plan(plan)).gpu_budget_bytes, all - kernels);
 }
 
 TEST(GpuBytes, WhatTheGpuHasLessWhatIsTaken) {

@@ -348,6 +348,8 @@ class Plan(support.TestCase):
         self.assertRegex(table, r"GPU +[\d.]+ MiB .* KV cache of \d+ layers")
         self.refused(support.DOES_NOT_FIT, "--gpu-budget 40.0 GiB: the GPU has", "estimate",
                      support.MODEL, *words, "--gpu-budget", "40G")
+        self.refused(support.DOES_NOT_FIT, "--gpu-budget 1.0 MiB holds no layer", "estimate",
+                     support.MODEL, *words, "--gpu-budget", "1M")
 
     def test_a_gpu_computes_prompts_of_what_streams_where_that_is_faster(self):
         model = self.folder / "moe.gguf"

@@ -22,6 +22,7 @@
 #include "engine/machine_probe.h"
 #include "machine/profile_json.h"
 #include "model/header_file.h"
+#include "plan/gpu_share.h"
 #include "plan/plan_file.h"
 #include "plan/what_if.h"
 
@@ -262,6 +263,10 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   }
   Result<Plan> plan = make_plan(input);
   if (!plan.ok()) return plan.status();
+  const GpuBudget& asked = engine.gpu_budget;
+  if (asked.kind == GpuBudget::Kind::bytes && plan->gpu.on_gpu.empty()) {
+    return holds_no_layer(asked.bytes, input.demand.gpu_activations(), input.demand.kv_bytes);
+  }
   const Plan uncorrected = *plan;
   PastView past{.profile = profile_id(*machine)};
   if (here && !words.no_history) past.runs = past_runs(history_path());
