@@ -116,14 +116,17 @@ const KernelRates& Model::rates(uint32_t id, bool batch) {
 // Tensors in the order of use: layer by layer, its experts last, what is outside of layers at the
 // end.
 std::vector<uint32_t> Model::order() const {
-  std::vector<uint32_t> ids;
-  for (uint32_t i = 0; i < input_.index.tensors().size(); ++i) ids.push_back(i);
-  const auto rank = [&](uint32_t id) {
+  std::vector<std::tuple<int, bool, uint32_t, uint64_t, uint32_t>> ranks;
+  ranks.reserve(input_.index.tensors().size());
+  for (uint32_t id = 0; id < input_.index.tensors().size(); ++id) {
     const TensorInfo& tensor = info(id);
-    return std::tuple(tensor.layer < 0 ? INT_MAX : tensor.layer, input_.uses[id].experts,
-                      tensor.shard, tensor.offset);
-  };
-  std::sort(ids.begin(), ids.end(), [&](uint32_t a, uint32_t b) { return rank(a) < rank(b); });
+    ranks.emplace_back(tensor.layer < 0 ? INT_MAX : tensor.layer, input_.uses[id].experts,
+                       tensor.shard, tensor.offset, id);
+  }
+  std::sort(ranks.begin(), ranks.end());
+  std::vector<uint32_t> ids;
+  ids.reserve(ranks.size());
+  for (const auto& rank : ranks) ids.push_back(std::get<4>(rank));
   return ids;
 }
 

@@ -118,7 +118,9 @@ class Placer {
   void widen_ring(Layout& layout, uint64_t stretch_bytes) const;
   uint64_t usual_stretch(const Layout& layout) const;
   void pin_dense(Layout& layout) const;
-  uint64_t pin_share(Layout& layout, uint32_t share) const;
+  template <typename Pin>
+  uint64_t choose_share(uint32_t share, Pin pin) const;
+  void pin_share(Layout& layout, uint32_t share) const;
   void add_transits(Layout& layout) const;
   bool holds_all_experts(const Layout& layout) const;
   void grow_pools(Layout& layout) const;
@@ -295,7 +297,7 @@ void Placer::pin_dense(Layout& layout) const {
   const Layout streamed = layout;
   std::vector<std::pair<uint64_t, uint32_t>> candidates;  // bytes pinned, share
   for (uint32_t share = 0; share <= kShares; ++share) {
-    candidates.emplace_back(pin_share(layout = streamed, share), share);
+    candidates.emplace_back(choose_share(share, [](TensorId) {}), share);
   }
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
@@ -308,8 +310,9 @@ void Placer::pin_dense(Layout& layout) const {
   }
 }
 
-// The bytes pinned.
-uint64_t Placer::pin_share(Layout& layout, uint32_t share) const {
+// Calls `pin` for what a share of the dense weights is, and returns its bytes.
+template <typename Pin>
+uint64_t Placer::choose_share(uint32_t share, Pin pin) const {
   uint64_t dense_bytes = 0;
   uint64_t pinned_bytes = 0;
   for (const TensorId id : dense_) {
@@ -317,12 +320,18 @@ uint64_t Placer::pin_share(Layout& layout, uint32_t share) const {
     const uint64_t with_it = pinned_bytes + info(id).bytes;
     if (with_it > dense_bytes / kShares * share + dense_bytes % kShares * share / kShares) continue;
     pinned_bytes = with_it;
+    pin(id);
+  }
+  return pinned_bytes;
+}
+
+void Placer::pin_share(Layout& layout, uint32_t share) const {
+  choose_share(share, [&](TensorId id) {
     // Cut into pieces all the same, should its memory be wanted: but not where rows are looked up,
     // too.
     TensorHome& home = layout.homes[id.value];
     home = {.home = Home::pinned, .piece_rows = home.row_slots > 0 ? 0 : home.piece_rows};
-  }
-  return pinned_bytes;
+  });
 }
 
 // One for all experts that are read in place, and one for each shape of the others.
