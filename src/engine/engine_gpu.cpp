@@ -174,7 +174,9 @@ Status Engine::share_with_gpu(const std::vector<GpuDevice>& gpus, uint64_t budge
     params.devices = {nullptr};
     gpu = {.shrunk = gpu.shrunk};
     if (!asked) return Status();
-    return holds_no_layer(budget_bytes, size.gpu_compute_bytes, size.gpu_kv_bytes);
+    return holds_no_layer({.budget_bytes = budget_bytes,
+                           .compute_bytes = size.gpu_compute_bytes,
+                           .kv_bytes = size.gpu_kv_bytes});
   }
   take_share(share);
   gpu.budget_bytes = budget_bytes;

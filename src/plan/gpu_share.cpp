@@ -187,12 +187,12 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
   return share;
 }
 
-Status holds_no_layer(uint64_t budget_bytes, uint64_t compute_bytes, uint64_t kv_bytes) {
+Status holds_no_layer(const EmptyShare& share) {
   return Status(StatusCode::does_not_fit,
                 fmt::format("--gpu-budget {} holds no layer of this model",
-                            format_bytes(budget_bytes)))
+                            format_bytes(share.budget_bytes)))
       .because(fmt::format("activations take {}, KV {} over all layers",
-                           format_bytes(compute_bytes), format_bytes(kv_bytes)))
+                           format_bytes(share.compute_bytes), format_bytes(share.kv_bytes)))
       .suggest("a larger one, 0, a smaller --ctx or a smaller -ub");
 }
 

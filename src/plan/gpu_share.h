@@ -57,7 +57,12 @@ struct GpuShareInput {
 GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input);
 
 // Of a --gpu-budget that somebody asks for, and that comes to nothing.
-Status holds_no_layer(uint64_t budget_bytes, uint64_t compute_bytes, uint64_t kv_bytes);
+struct EmptyShare {
+  uint64_t budget_bytes = 0;
+  uint64_t compute_bytes = 0;
+  uint64_t kv_bytes = 0;  // over all layers
+};
+Status holds_no_layer(const EmptyShare& share);
 
 // What a GPU that shares the machine's RAM computes where experts stream: everything but
 // embeddings; experts in the slots that they are read into. Nothing for models without experts.

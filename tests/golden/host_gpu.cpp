@@ -90,6 +90,7 @@ void properties(ggml_backend_dev_t device, ggml_backend_dev_props* props) {
   memory(device, &props->memory_free, &props->memory_total);
   props->caps.buffer_from_host_ptr = g_kind == HostGpuKind::unified;
   props->caps.events = has_events();
+  props->caps.host_buffer = g_kind != HostGpuKind::eventless;
 }
 ggml_backend_t init(ggml_backend_dev_t device, const char*) {
   ggml_backend_t backend = ggml_backend_dev_init(cpu(), nullptr);

@@ -1,5 +1,6 @@
 #include "backend/gpu/host_memory.h"
 
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -8,7 +9,9 @@
 
 #include "backend/gpu/page_lock.h"
 #include "ggml-backend-impl.h"
+#include "ggml-cpp.h"
 #include "ggml-cpu.h"
+#include "machine/memory.h"
 #include "residency/arena.h"
 
 namespace hypura {
@@ -31,29 +34,47 @@ struct HostType {
 
 HostType& of(ggml_backend_buffer_type_t type) { return *static_cast<HostType*>(type->context); }
 
-void free_buffer(ggml_backend_buffer_t buffer) {
+void free_buffer(ggml_backend_buffer_t buffer) noexcept {
   HostType& type = of(buffer->buft);
-  const std::lock_guard guard(type.mutex);
-  type.memory.erase(ggml_backend_buffer_get_base(buffer));
+  std::unique_lock lock(type.mutex);
+  const auto memory = type.memory.extract(buffer->context);
+  lock.unlock();  // for it takes long to give gigabytes back
 }
 
-ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t type, size_t size) {
-  HostType& host = of(type);
+// Nothing where there is not that much, or the driver refuses.
+std::unique_ptr<HostMemory> locked_memory(ggml_backend_dev_t gpu, size_t size) {
+  // Pages are taken at once: too many would not fail, but end the process.
+  if (size > available_bytes()) return nullptr;
   Result<Arena> arena = Arena::create(size);
   if (!arena.ok()) return nullptr;
-  auto memory = std::make_unique<HostMemory>(host.gpu, *std::move(arena));
-  if (!memory->lock.holds()) {
-    memory.reset();
+  auto memory = std::make_unique<HostMemory>(gpu, *std::move(arena));
+  return memory->lock.holds() ? std::move(memory) : nullptr;
+}
+
+ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t type, size_t size) noexcept try {
+  HostType& host = of(type);
+  std::unique_ptr<HostMemory> memory = locked_memory(host.gpu, size);
+  if (memory == nullptr) {
     ggml_backend_buffer_type_t other = ggml_backend_dev_host_buffer_type(host.gpu);
     if (other == nullptr) other = ggml_backend_cpu_buffer_type();
     return ggml_backend_buft_alloc_buffer(other, size);
   }
-  ggml_backend_buffer_t buffer = ggml_backend_cpu_buffer_from_ptr(memory->arena.data(), size);
+  void* address = memory->arena.data();
+  ggml_backend_buffer_ptr buffer(ggml_backend_cpu_buffer_from_ptr(address, size));
+  const std::lock_guard guard(host.mutex);
+  host.memory.emplace(address, std::move(memory));
   buffer->buft = type;
   buffer->iface.free_buffer = free_buffer;
-  const std::lock_guard guard(host.mutex);
-  host.memory.emplace(memory->arena.data(), std::move(memory));
-  return buffer;
+  return buffer.release();
+} catch (const std::exception&) {
+  return nullptr;
+}
+
+// Drivers can be told not to lock memory: theirs then is of the ordinary kind, too.
+bool locks_memory(ggml_backend_dev_t gpu) {
+  ggml_backend_dev_props properties;
+  ggml_backend_dev_get_props(gpu, &properties);
+  return properties.caps.host_buffer && PageLock::can_lock(gpu);
 }
 
 const char* name(ggml_backend_buffer_type_t) { return "Hypura_Host"; }
@@ -65,7 +86,7 @@ size_t alignment(ggml_backend_buffer_type_t) {
 }  // namespace
 
 ggml_backend_buffer_type_t gpu_host_buffer_type(ggml_backend_dev_t gpu) {
-  if (!PageLock::can_lock(gpu)) return ggml_backend_cpu_buffer_type();
+  if (!locks_memory(gpu)) return ggml_backend_cpu_buffer_type();
   static std::mutex mutex;
   static std::map<ggml_backend_dev_t, HostType> types;
   const std::lock_guard guard(mutex);

@@ -265,7 +265,9 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   if (!plan.ok()) return plan.status();
   const GpuBudget& asked = engine.gpu_budget;
   if (asked.kind == GpuBudget::Kind::bytes && plan->gpu.on_gpu.empty()) {
-    return holds_no_layer(asked.bytes, input.demand.gpu_activations(), input.demand.kv_bytes);
+    return holds_no_layer({.budget_bytes = asked.bytes,
+                           .compute_bytes = input.demand.gpu_activations(),
+                           .kv_bytes = input.demand.kv_bytes});
   }
   const Plan uncorrected = *plan;
   PastView past{.profile = profile_id(*machine)};
