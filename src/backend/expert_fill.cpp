@@ -15,11 +15,10 @@ constexpr size_t kGuessesMax = 16;
 }  // namespace
 
 void ExpertFill::on_routing(const ggml_cgraph* graph, int node, std::span<const int32_t> experts) {
+  const ggml_tensor* ids = graph->nodes[node]->src[2];
+  if (ids->ne[1] == 1) return forget();
   wanted_.clear();
   next_ = 0;
-  known_ = 0;
-  const ggml_tensor* ids = graph->nodes[node]->src[2];
-  if (ids->ne[1] == 1) return kept_.clear();
   TensorId last = weight_of(graph->nodes[node]->src[0])->id;
   const uint32_t layer = residency_.layer(last);
   std::erase_if(kept_, [&](const Kept& kept) { return residency_.layer(kept.tensor) != layer; });
@@ -64,6 +63,12 @@ void ExpertFill::hand_over(TensorId tensor) {
   for (size_t k = next_; k < wanted_.size(); ++k) {
     if (wanted_[k].tensor == tensor) next_ = k + 1;
   }
+}
+
+void ExpertFill::forget() {
+  wanted_.clear();
+  next_ = known_ = 0;
+  kept_.clear();
 }
 
 // Experts of the layer behind the one that ends with `last`, before its routing is known: all of

@@ -14,7 +14,7 @@ namespace hypura {
 // Reads ahead while a batch of tokens computes, so that the drive works on through the last experts
 // of a projection and through attention: the experts of the projections that follow, and those of
 // the next layer when the batch will route to most of them. They go to empty slots of their pools,
-// or else to transit slots; nothing is evicted for them. Used by the walk's thread.
+// or else to transit slots; nothing is evicted for them. Used by a walk's thread.
 class ExpertFill {
  public:
   // With `guess`, also experts whose routing is not known yet. The order outlives it.
@@ -29,6 +29,8 @@ class ExpertFill {
   // Whoever computes `tensor` has leases on what was read for it.
   void hand_over(TensorId tensor);
   bool wants_reads() const { return next_ < wanted_.size(); }
+  // Nothing is wanted any more, and nothing kept.
+  void forget();
 
  private:
   struct Wanted {

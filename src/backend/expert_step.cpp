@@ -72,6 +72,7 @@ void ExpertStep::end() {
 
 void ExpertStep::release_all() {
   prefetch_.forget();
+  fill_.forget();
   end();
 }
 

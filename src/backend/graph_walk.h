@@ -61,6 +61,9 @@ class GraphWalk {
   const WalkStats& stats() const { return stats_; }
   const PrefetchStats& prefetch_stats() const { return prefetch_.stats(); }
 
+  // For others that read ahead of batches. Of the walk, which they do not outlive.
+  ExpertFill make_fill() { return {residency_, order_, prefetch_.guesses()}; }
+
  private:
   Status visit(int i);
   Status compute_batch(int i, int end);

@@ -5,9 +5,12 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/units.h"
 #include "cli/report.h"
@@ -17,6 +20,7 @@
 #include "golden/host_gpu.h"
 #include "golden/restless_sizer.h"
 #include "io/sim_device.h"
+#include "io/test_support.h"
 #include "server/model/model_state.h"
 #include "server/routes/status_report.h"
 
@@ -191,6 +195,71 @@ std::string compare_guesses(Script script) {
     const std::string counted = fmt::format("{} guesses, {} used", stats.guesses, stats.used);
     if (!guesses && stats.guesses > 0) return at + counted;
     if (guesses && (stats.guesses < 20 || 2 * stats.used < stats.guesses)) return at + counted;
+  }
+  return std::string();
+}
+
+// Notes whose layer's experts are read, and how many graphs the GPU had computed by then.
+class NotingDevice final : public ForwardingDevice {
+ public:
+  struct Note {
+    int layer = 0;
+    uint64_t graphs = 0;
+  };
+
+  NotingDevice(const ModelIndex& index, std::vector<Note>& notes)
+      : ForwardingDevice(SimOptions{}), index_(index), notes_(notes) {}
+
+  void submit(std::span<const ReadRequest> requests) override {
+    for (const ReadRequest& request : requests) {
+      for (const TensorInfo& tensor : index_.tensors()) {
+        const uint64_t middle = request.offset + request.bytes / 2;
+        const bool holds = tensor.offset <= middle && middle < tensor.offset + tensor.bytes;
+        if (!holds || tensor.expert_count == 0) continue;
+        notes_.push_back({.layer = tensor.layer, .graphs = host_gpu_graphs()});
+      }
+    }
+    ForwardingDevice::submit(requests);
+  }
+
+ private:
+  const ModelIndex& index_;
+  std::vector<Note>& notes_;
+};
+
+// A batch will use most of the next layer's experts: some are read before the GPU has computed
+// what is in front of them.
+std::string read_ahead_of_batches(Script script) {
+  Trace reference;
+  PlanSummary all;
+  std::string wrong = run_whole(script, HostGpuKind::discrete, &reference, &all);
+  if (!wrong.empty()) return wrong;
+  const ModelIndex index = *ModelIndex::open(script.model);
+  for (const PrefetchMode prefetch : {PrefetchMode::automatic, PrefetchMode::off}) {
+    script.prefetch = prefetch;
+    EngineOptions options = streamed_options(script, ram_for(all, 0.5));
+    options.gpu_budget = {.kind = GpuBudget::Kind::bytes,
+                          .bytes = batch_bytes(all, index) + gpu_bytes(all, 0.3)};
+    options.gpu_takes_experts = false;
+    options.gpu_takes_batches = true;
+    std::vector<NotingDevice::Note> notes;
+    options.make_device = [&] {
+      return std::make_unique<NotingDevice>(index, notes);
+    };
+    auto engine = Engine::open(options);
+    if (!engine.ok()) return engine.status().to_string();
+    if (!(*engine)->plan().gpu.batches.has_value()) return "it takes no batches";
+    notes.clear();
+    auto trace = run_script(**engine, script);
+    if (!trace.ok()) return trace.status().to_string();
+    if (std::string text = difference(reference, *trace); !text.empty()) return text;
+    int ahead = 0;
+    for (size_t k = 1; k < notes.size(); ++k) {
+      const bool next = notes[k].layer == notes[k - 1].layer + 1;
+      ahead += next && notes[k].graphs == notes[k - 1].graphs;
+    }
+    const bool reads = prefetch != PrefetchMode::off;
+    if (reads ? ahead < 4 : ahead > 0) return fmt::format("{} of {} reads", ahead, notes.size());
   }
   return std::string();
 }
@@ -443,6 +512,12 @@ TEST_P(GpuCopies, ABackendThatThrowsLeavesNothingWrong) {
   for (const Takes takes : {Takes::experts, Takes::batches}) {
     EXPECT_EQ(in_child([&] { return survive_a_broken_gpu(script, takes); }, kSeconds), "");
   }
+}
+
+TEST_P(GpuCopies, TheNextLayersExpertsAreReadAheadOfBatches) {
+  const Script script{
+      .model = model_, .prompt_tokens = 120, .generated_tokens = 1, .micro_batch = 40};
+  EXPECT_EQ(in_child([&] { return read_ahead_of_batches(script); }, kSeconds), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, GpuCopies, testing::ValuesIn(kDeepShapes), name_of);

@@ -41,13 +41,15 @@ bool is_of_graph(const ggml_tensor* tensor) {
 
 Result<std::unique_ptr<GpuBatches>> GpuBatches::create(const StreamedModel& model,
                                                        Residency& residency,
-                                                       const GpuExpertsOptions& options) {
+                                                       const GpuExpertsOptions& options,
+                                                       ExpertFill fill) {
   ggml_backend_ptr backend(ggml_backend_dev_init(options.gpu, nullptr));
   if (backend == nullptr) {
     return Status(StatusCode::failed, "the GPU cannot allocate what computing takes")
         .suggest("a smaller --gpu-budget");
   }
-  Result<std::unique_ptr<GpuWalk>> walk = GpuWalk::create(model.index(), residency, options);
+  Result<std::unique_ptr<GpuWalk>> walk =
+      GpuWalk::create(model.index(), residency, options, std::move(fill));
   if (!walk.ok()) return walk.status();
   return std::unique_ptr<GpuBatches>(
       new GpuBatches(model, residency, options, std::move(backend), *std::move(walk)));

@@ -21,10 +21,11 @@ namespace hypura {
 // Used under one lock; see StreamedModel::compute.
 class GpuBatches {
  public:
-  // Errors: failed, without the GPU's memory. Model and residency outlive it.
+  // Errors: failed, without the GPU's memory. Model and residency outlive it; `fill` as GpuWalk's.
   static Result<std::unique_ptr<GpuBatches>> create(const StreamedModel& model,
                                                     Residency& residency,
-                                                    const GpuExpertsOptions& options);
+                                                    const GpuExpertsOptions& options,
+                                                    ExpertFill fill);
 
   // Finds what of `graph` the GPU computes.
   void begin(const ggml_cgraph* graph);

@@ -1,19 +1,22 @@
 #include "backend/gpu/host_experts.h"
 
-#include <optional>
 #include <utility>
 
 #include "base/check.h"
 
 namespace hypura {
 
-void HostExperts::want(std::span<const ExpertSlice> wanted) {
-  ahead_.clear();
+void HostExperts::count_uses(std::span<const ExpertSlice> wanted) {
   for (const ExpertSlice& slice : wanted) {
     if (residency_.pinned(slice.tensor) != nullptr) continue;
     const PooledTensor pooled = residency_.experts(slice.tensor);
     pooled.pool->count_use(pooled.source, slice.expert);
   }
+}
+
+void HostExperts::want(std::span<const ExpertSlice> wanted) {
+  ahead_.clear();
+  count_uses(wanted);
   // Those that are there first, before reads for the others take their slots.
   for (const bool ready : {true, false}) {
     for (const ExpertSlice& slice : wanted) {
@@ -28,36 +31,36 @@ void HostExperts::want(std::span<const ExpertSlice> wanted) {
   residency_.reader().pump();
 }
 
-Status HostExperts::fetch(std::span<const ExpertSlice> wanted, const Take& take,
+Status HostExperts::fetch(std::span<const ExpertSlice> wanted, For what, const Take& take,
                           const std::function<void()>& settle) {
-  missing_.clear();
-  take_pinned(wanted, take);
-  take_ready(wanted, take);
-  size_t requested = 0;
-  while (requested < missing_.size() || !waiting_.empty()) {
-    const bool was_idle = residency_.reader().idle();
+  size_t requested = 0;  // of missing_
+  const auto request_missing = [&] {
     for (; requested < missing_.size(); ++requested) {
-      const ExpertSlice& slice = wanted[missing_[requested]];
-      const PooledTensor pooled = residency_.experts(slice.tensor);
-      if (!pooled.pool->takes_load()) break;
-      std::optional<Lease> lease =
-          pooled.pool->request(pooled.source, slice.expert, ReadClass::demand);
-      if (!lease) break;
-      waiting_.push_back(
-          {.wanted = missing_[requested], .pooled = pooled, .lease = *std::move(lease)});
+      if (!request(wanted[missing_[requested]], missing_[requested], what)) break;
     }
     residency_.reader().pump();
+  };
+  lease_held(wanted, what);
+  request_missing();
+  take_pinned(wanted, take);
+  while (requested < missing_.size() || !waiting_.empty()) {
+    const bool was_idle = residency_.reader().idle();
+    request_missing();
+    const bool all = requested == missing_.size();
+    if (all && what == For::batch && fill_ != nullptr) fill_->read_ahead();
     bool some = false;
     if (Status status = take_arrived(take, &some); !status.ok()) {
       waiting_.clear();
       return status;
     }
     if (some) continue;
-    if (!waiting_.empty()) {
-      residency_.reader().wait_one();
-    } else if (holds()) {
+    // Slots of what was taken, before the drive has nothing to do.
+    const bool early = what == For::batch && !all && residency_.reader().has_room();
+    if (holds() && (early || waiting_.empty())) {
       settle();
       release();
+    } else if (!waiting_.empty()) {
+      residency_.reader().wait_one();
     } else if (!ahead_.empty()) {
       ahead_.clear();
     } else if (!residency_.reader().idle()) {
@@ -68,6 +71,51 @@ Status HostExperts::fetch(std::span<const ExpertSlice> wanted, const Take& take,
     }
   }
   return Status();
+}
+
+// Where a slice is that is there or on its way.
+std::optional<PooledTensor> HostExperts::holder(const ExpertSlice& slice, For what) const {
+  const PooledTensor pooled = residency_.experts(slice.tensor);
+  if (pooled.pool->holds(pooled.source, slice.expert)) return pooled;
+  const PooledTensor transit = residency_.transit(slice.tensor);
+  const bool passes = what == For::batch && transit.pool != nullptr;
+  if (passes && transit.pool->holds(transit.source, slice.expert)) return transit;
+  return std::nullopt;
+}
+
+// Leases what is there or on its way, before reads for the others take its slots.
+void HostExperts::lease_held(std::span<const ExpertSlice> wanted, For what) {
+  missing_.clear();
+  for (size_t k = 0; k < wanted.size(); ++k) {
+    const ExpertSlice& slice = wanted[k];
+    if (residency_.pinned(slice.tensor) != nullptr) continue;
+    if (!holder(slice, what).has_value()) {
+      missing_.push_back(k);
+    } else {
+      HYPURA_CHECK(request(slice, k, what));
+    }
+  }
+  if (what == For::token || fill_ == nullptr) return;
+  for (size_t k = 0; k < wanted.size(); ++k) {
+    if (k == 0 || wanted[k].tensor != wanted[k - 1].tensor) fill_->hand_over(wanted[k].tensor);
+  }
+}
+
+// False while no slot can be had.
+bool HostExperts::request(const ExpertSlice& slice, size_t wanted, For what) {
+  const auto ask = [&](const PooledTensor& from) {
+    std::optional<Lease> lease = from.pool->request(
+        from.source, slice.expert, what == For::batch ? ReadClass::prefetch : ReadClass::demand);
+    if (!lease) return false;
+    waiting_.push_back({.wanted = wanted, .from = from, .lease = *std::move(lease)});
+    return true;
+  };
+  if (const std::optional<PooledTensor> there = holder(slice, what)) return ask(*there);
+  const PooledTensor pooled = residency_.experts(slice.tensor);
+  if (pooled.pool->takes_load() && ask(pooled)) return true;
+  const PooledTensor transit = residency_.transit(slice.tensor);
+  const bool passes = what == For::batch && transit.pool != nullptr;
+  return passes && transit.pool->takes_load() && ask(transit);
 }
 
 void HostExperts::take_pinned(std::span<const ExpertSlice> wanted, const Take& take) {
@@ -86,33 +134,15 @@ void HostExperts::take_pinned(std::span<const ExpertSlice> wanted, const Take& t
   }
 }
 
-// Before reads for the others take their slots.
-void HostExperts::take_ready(std::span<const ExpertSlice> wanted, const Take& take) {
-  for (size_t k = 0; k < wanted.size(); ++k) {
-    const ExpertSlice& slice = wanted[k];
-    if (residency_.pinned(slice.tensor) != nullptr) continue;
-    const PooledTensor pooled = residency_.experts(slice.tensor);
-    if (!pooled.pool->is_ready(pooled.source, slice.expert)) {
-      missing_.push_back(k);
-      continue;
-    }
-    std::optional<Lease> lease =
-        pooled.pool->request(pooled.source, slice.expert, ReadClass::demand);
-    HYPURA_CHECK(lease.has_value());
-    take(k, 1, pooled.pool->base(pooled.source) + lease->slot().value * pooled.pool->stride());
-    held_.push_back(*std::move(lease));
-  }
-}
-
 Status HostExperts::take_arrived(const Take& take, bool* some) {
   size_t kept = 0;
   for (size_t k = 0; k < waiting_.size(); ++k) {
     Waiting& one = waiting_[k];
-    SlicePool& pool = *one.pooled.pool;
+    SlicePool& pool = *one.from.pool;
     if (pool.failed(one.lease)) return pool.wait(one.lease);
     if (pool.ready(one.lease)) {
       take(one.wanted, 1,
-           pool.base(one.pooled.source) + one.lease.slot().value * pool.stride());
+           pool.base(one.from.source) + one.lease.slot().value * pool.stride());
       held_.push_back(std::move(one.lease));
       *some = true;
       continue;

@@ -29,8 +29,9 @@ std::vector<std::span<std::byte>> memory_to_lock(const Residency& residency,
 }  // namespace
 
 Result<std::unique_ptr<GpuWalk>> GpuWalk::create(const ModelIndex& index, Residency& residency,
-                                                 const GpuExpertsOptions& options) {
-  std::unique_ptr<GpuWalk> walk(new GpuWalk(index, residency, options));
+                                                 const GpuExpertsOptions& options,
+                                                 std::optional<ExpertFill> fill) {
+  std::unique_ptr<GpuWalk> walk(new GpuWalk(index, residency, options, std::move(fill)));
   Result<std::unique_ptr<GpuCache>> cache =
       GpuCache::create(index, options.cache_slots, options.gpu);
   if (!cache.ok()) return cache.status();
@@ -54,10 +55,12 @@ Result<std::unique_ptr<GpuWalk>> GpuWalk::create(const ModelIndex& index, Reside
   return walk;
 }
 
-GpuWalk::GpuWalk(const ModelIndex& index, Residency& residency, const GpuExpertsOptions& options)
+GpuWalk::GpuWalk(const ModelIndex& index, Residency& residency, const GpuExpertsOptions& options,
+                 std::optional<ExpertFill> fill)
     : index_(index),
       residency_(residency),
-      host_(index, residency),
+      fill_(std::move(fill)),
+      host_(index, residency, fill_.has_value() ? &*fill_ : nullptr),
       lock_(options.gpu, memory_to_lock(residency, options)),
       queue_(options.gpu, kStagingEvents + 2 * options.places),
       runner_([] {}),
@@ -78,6 +81,7 @@ ggml_status GpuWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphComput
   if (status.ok()) return GGML_STATUS_SUCCESS;
   runner_.abandon();
   settle();
+  if (fill_.has_value()) fill_->forget();
   if (status.code() == StatusCode::interrupted) return GGML_STATUS_ABORTED;
   error_ = std::move(status);
   return GGML_STATUS_FAILED;
@@ -206,6 +210,7 @@ Status GpuWalk::begin_group(int i) {
   if (by_slots_) return fill_slots();
   if (Status status = runner_.flush(i); !status.ok()) return status;
   begin_staging();
+  if (fill_.has_value()) read_ahead(i);
   return Status();
 }
 

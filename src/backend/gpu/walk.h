@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "backend/expert_fill.h"
 #include "backend/gpu/cache.h"
 #include "backend/gpu/host_experts.h"
 #include "backend/gpu/page_lock.h"
@@ -51,9 +52,11 @@ struct GpuWalkStats {
 // Used under one lock; see StreamedModel::compute_on_gpu and GpuBatches.
 class GpuWalk {
  public:
-  // Errors: failed, where the GPU cannot allocate what the options say. `residency` outlives it.
+  // `fill` reads ahead of batches, if there is one. Errors: failed, where the GPU cannot allocate
+  // what the options say. `residency` outlives it.
   static Result<std::unique_ptr<GpuWalk>> create(const ModelIndex& index, Residency& residency,
-                                                 const GpuExpertsOptions& options);
+                                                 const GpuExpertsOptions& options,
+                                                 std::optional<ExpertFill> fill);
 
   ggml_status run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute gpu_compute);
   // Waits until nothing computes or copies any more: slots and what lies in RAM may change.
@@ -93,7 +96,8 @@ class GpuWalk {
     SlotId slot;
   };
 
-  GpuWalk(const ModelIndex& index, Residency& residency, const GpuExpertsOptions& options);
+  GpuWalk(const ModelIndex& index, Residency& residency, const GpuExpertsOptions& options,
+          std::optional<ExpertFill> fill);
 
   Status visit_all();
   Status visit(int i);
@@ -116,6 +120,7 @@ class GpuWalk {
   Status use_slots(int i, TensorId tensor);
 
   void begin_staging();
+  void read_ahead(int i);
   void choose_kept();
   Result<const ggml_tensor*> take_place(TensorId id, const ggml_tensor& weight);
   Result<const ggml_tensor*> stage(TensorId id, const ggml_tensor& weight);
@@ -126,6 +131,7 @@ class GpuWalk {
 
   const ModelIndex& index_;
   Residency& residency_;
+  std::optional<ExpertFill> fill_;
   HostExperts host_;
   PageLock lock_;
   GpuQueue queue_;

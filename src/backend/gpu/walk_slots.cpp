@@ -72,7 +72,7 @@ Status GpuWalk::copy_to_slots(size_t first, size_t last) {
       stats_.copied_bytes += bytes;
     }
   };
-  return host_.fetch(std::span(wanted_).subspan(first, last - first), take,
+  return host_.fetch(std::span(wanted_).subspan(first, last - first), HostExperts::For::token, take,
                      [this] { queue_.synchronize(backend_); });
 }
 
@@ -95,7 +95,8 @@ Status GpuWalk::lease_slots(bool* starved) {
     member(slice.tensor)->slots[slice.expert] =
         static_cast<int32_t>(offset / pooled.pool->stride());
   };
-  const Status status = host_.fetch(wanted_, take, [&] { *starved = true; });
+  const Status status =
+      host_.fetch(wanted_, HostExperts::For::token, take, [&] { *starved = true; });
   if (!status.ok() || *starved) return status;
   for (Member& member : members_) {
     std::vector<int32_t> slots;

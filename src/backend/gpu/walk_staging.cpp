@@ -9,6 +9,8 @@
 #include <span>
 #include <utility>
 
+#include "backend/routing_ids.h"
+
 namespace hypura {
 namespace {
 
@@ -34,7 +36,26 @@ void GpuWalk::begin_staging() {
       wanted_.push_back({.tensor = member.id, .expert = expert});
     }
   }
-  host_.want(wanted_);
+  // Who reads ahead asks the drive in the order of use.
+  if (fill_.has_value()) {
+    host_.count_uses(wanted_);
+  } else {
+    host_.want(wanted_);
+  }
+}
+
+// Of the group that begins with node `i`.
+void GpuWalk::read_ahead(int i) {
+  const int end = std::min(graph_->n_nodes, i + kSiblingNodes);
+  const auto streams = [this](const ggml_tensor* node) {
+    if (node->op != GGML_OP_MUL_MAT_ID || node->src[2] != ids_) return false;
+    const Weight* weight = weight_of(node->src[0]);
+    return weight != nullptr && residency_.home(weight->id) == Home::experts;
+  };
+  while (i < end && !streams(graph_->nodes[i])) ++i;
+  if (i == end) return;
+  const std::vector<int32_t> experts(experts_.begin(), experts_.end());
+  fill_->on_routing(graph_, i, experts);
 }
 
 // What the cache has room for stays there.
@@ -61,6 +82,9 @@ void GpuWalk::upload(const ggml_tensor& place, uint64_t offset, std::span<const 
     const uint64_t bytes = std::min<uint64_t>(kCopyBytesMax, data.size() - begin);
     ggml_tensor to = bytes_of(place, offset + begin, bytes);
     ggml_backend_tensor_set_async(queue_.copies(backend_), &to, data.data() + begin, 0, bytes);
+    // From pages that are not locked a copy takes its time: the drive may have gone through all
+    // that was asked for.
+    residency_.reader().pump();
   }
   stats_.copied_bytes += data.size();
 }
@@ -94,8 +118,8 @@ Result<const ggml_tensor*> GpuWalk::stage(TensorId id, const ggml_tensor& weight
     upload(*place, wanted_[first].expert * expert_bytes, {data, count * expert_bytes});
     stats_.misses += count;
   };
-  if (Status status = host_.fetch(wanted_, take, [this] { queue_.synchronize(backend_); });
-      !status.ok()) {
+  const auto settle = [this] { queue_.synchronize(backend_); };
+  if (Status status = host_.fetch(wanted_, HostExperts::For::batch, take, settle); !status.ok()) {
     return status;
   }
   for (const Kept& kept : kept_) {
