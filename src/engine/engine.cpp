@@ -94,7 +94,7 @@ Result<MeasuredModel> Engine::measure_model(const EngineOptions& options) {
                                     .rows_per_graph =
                                         engine.streamed_model_->demand().rows_per_graph,
                                     .context = engine.context_params_.n_ctx,
-                                    .micro_batch = engine.context_params_.n_ubatch,
+                                    .micro_batch = engine.micro_batch(),
                                     .threads = engine.context_params_.n_threads,
                                     .threads_batch = engine.context_params_.n_threads_batch,
                                     .graph_nodes = plan.context.graph_nodes},

@@ -239,6 +239,7 @@ class Engine {
   bool may_take_batches() const;
   ContextSize choose_micro_batch(const std::vector<GpuDevice>& gpus, const ContextSize& size,
                                  uint64_t budget_bytes, GpuShare& share);
+  uint32_t micro_batch() const;
   void set_micro_batch(uint32_t batch, uint32_t tokens);
   void take_share(const GpuShare& share);
   // Of RAM, for weights.

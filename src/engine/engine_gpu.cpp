@@ -96,7 +96,7 @@ BatchInput Engine::batch_input(const ContextSize& size, const GpuShareInput& sha
                    .ram_bytes = std::max(budget_beside(size), page_cache_bytes(size)),
                    .streams = streams(options_.mode),
                    .asked = options_.gpu_takes_batches.has_value(),
-                   .micro_batch = context_params_.n_ubatch,
+                   .micro_batch = micro_batch(),
                    .threads = context_params_.n_threads_batch,
                    .heat = plan_.gpu.heat};
   input.share.batch_compute_bytes = size.gpu_compute_bytes;
@@ -121,6 +121,11 @@ GpuShare Engine::choose_share(const ContextSize& size, uint64_t budget_bytes) {
                             options_.machine.value_or(MachineProfile()));
 }
 
+// A context computes no more tokens at a time than it holds.
+uint32_t Engine::micro_batch() const {
+  return std::min(context_params_.n_ubatch, context_params_.n_ctx);
+}
+
 void Engine::set_micro_batch(uint32_t batch, uint32_t tokens) {
   context_params_.n_batch = batch;
   context_params_.n_ubatch = tokens;
@@ -136,7 +141,7 @@ ContextSize Engine::choose_micro_batch(const std::vector<GpuDevice>& gpus, const
   if (!may || share.on_gpu.empty()) return size;
   const bool copies = share.experts.has_value();
   const uint32_t batch = context_params_.n_batch;
-  const uint32_t usual = context_params_.n_ubatch;
+  const uint32_t usual = micro_batch();
   const uint32_t context = context_params_.n_ctx / std::max(1u, context_params_.n_seq_max);
   BatchInput batches = batch_input(size, share_input(size, budget_bytes));
   if (copies) batches = with_copies(*index_, batches, budget_beside(size));

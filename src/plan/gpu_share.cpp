@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/units.h"
+#include "plan/gpu_ffns.h"
 
 namespace hypura {
 namespace {
@@ -34,11 +35,10 @@ bool ends_ffn(const TensorInfo& tensor) {
   return may_stay_below(tensor) && suffix_of(tensor.name).starts_with("ffn_down");
 }
 
-// Of one layer, or of what lies outside of layers.
+// Of one layer, or of what lies outside of layers: what may not stay below, and what may.
 struct LayerBytes {
   uint64_t core = 0;
-  uint64_t below = 0;  // FFN matrices and experts
-  uint64_t ends = 0;   // of these, the last ones
+  FfnBytes ffn;
 };
 
 struct ModelBytes {
@@ -59,9 +59,9 @@ ModelBytes bytes_of(const ModelIndex& index) {
     }
     has_output |= tensor.role == TensorRole::output;
     LayerBytes& part = tensor.layer >= 0 ? bytes.layers[tensor.layer] : bytes.outside;
-    (may_stay_below(tensor) ? part.below : part.core) += tensor.bytes;
+    (may_stay_below(tensor) ? part.ffn.all : part.core) += tensor.bytes;
     if (!may_stay_below(tensor)) continue;
-    if (ends_ffn(tensor)) part.ends += tensor.bytes;
+    if (ends_ffn(tensor)) part.ffn.end += tensor.bytes;
     (tensor.role == TensorRole::expert ? bytes.experts : bytes.dense) += tensor.bytes;
   }
   // Without an output of its own a model multiplies with its embeddings: llama.cpp copies them.
@@ -161,25 +161,19 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
     share.experts = choose_cache(index, left - bytes.dense, input.experts_used);
   }
   const bool takes_ffns = all_layers && !share.experts.has_value();
-  std::set<int> whole;
-  for (auto layer = bytes.layers.rbegin(); layer != bytes.layers.rend(); ++layer) {
-    if (!takes_ffns || layer->second.below > left) continue;
-    left -= layer->second.below;
-    whole.insert(layer->first);
-  }
-  std::set<int> ends;
-  for (auto layer = bytes.layers.rbegin(); layer != bytes.layers.rend(); ++layer) {
-    if (!takes_ffns || whole.contains(layer->first) || layer->second.ends > left) continue;
-    left -= layer->second.ends;
-    ends.insert(layer->first);
+  FfnChoice ffns;
+  if (takes_ffns) {
+    std::map<int, FfnBytes> layers;
+    for (const auto& [number, layer] : bytes.layers) layers[number] = layer.ffn;
+    ffns = choose_ffns(layers, left);
   }
   share.on_gpu.resize(index.tensors().size());
   for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
     const TensorInfo& tensor = index.tensor(TensorId{i});
     if (tensor.role == TensorRole::embedding) continue;
     const bool dense = share.experts.has_value() && tensor.role != TensorRole::expert;
-    const bool ffn = whole.contains(tensor.layer) ||
-                     (ends.contains(tensor.layer) && ends_ffn(tensor));
+    const bool ffn = ffns.whole.contains(tensor.layer) ||
+                     (ffns.ends.contains(tensor.layer) && ends_ffn(tensor));
     const bool inside = tensor.layer >= first && (dense || !may_stay_below(tensor) || ffn);
     share.on_gpu[i] = tensor.layer < 0 || inside;
     if (share.on_gpu[i]) share.weight_bytes += tensor.bytes;

@@ -384,6 +384,9 @@ class Plan(support.TestCase):
             micro_batch[asked] = plan["micro_batch"]
             self.assertEqual(plan["gpu_places"], 2)
         self.assertEqual(list(micro_batch.values()), [2048, 512, 512, 512], "no larger than context and batch")
+        # What the decision is made by, and llama.cpp does.
+        small = self.done("estimate", *words, "-c", 256, "-ub", 512, "--json").json()
+        self.assertEqual(small["micro_batch"], 256, "no larger than the context")
         saved = self.folder / "saved.json"
         self.done("estimate", *words, "-c", 4096, "--save", saved)
         self.assertEqual(json.loads(saved.read_text())["decisions"]["micro_batch"], 2048)
