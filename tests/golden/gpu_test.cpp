@@ -499,7 +499,7 @@ TEST_P(GpuCopies, BatchesOfAFaultyDriveGiveRightBitsOrACleanError) {
 }
 
 TEST_P(GpuCopies, GuessesOfAFaultyDriveGiveRightBitsOrACleanError) {
-  const Script script{.model = model_, .prompt_tokens = 12, .generated_tokens = 24};
+  const Script script{.model = model_, .prompt_tokens = 12, .generated_tokens = 96};
   const auto survive = [&] {
     return survive_faults(script, HostGpuKind::discrete, Takes::nothing);
   };
