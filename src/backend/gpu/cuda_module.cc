@@ -5,14 +5,17 @@
 
 #include <cstdio>
 
+#include "base/gpu_use.h"
 #include "ggml-cuda.h"
 
 namespace {
 
 using GetRegistry = ggml_backend_reg_t (*)();
 
-// nullptr, and why to stderr, where the module or what it needs is missing: then there is no GPU.
+// nullptr where GPUs are not to be used, or, with a warning, where the module or what it needs is
+// missing: then there is none.
 GetRegistry load() {
+  if (!hypura::may_use_gpus()) return nullptr;
   void* module = ::dlopen(HYPURA_CUDA_MODULE, RTLD_NOW | RTLD_LOCAL);
   if (module == nullptr) {
     std::fprintf(stderr, "warning: the GPU takes no part: %s\n", ::dlerror());

@@ -1,0 +1,16 @@
+#include "base/gpu_use.h"
+
+#include <atomic>
+
+namespace hypura {
+namespace {
+
+std::atomic<bool> g_may_use{true};
+
+}  // namespace
+
+bool may_use_gpus() { return g_may_use; }
+
+void use_no_gpus() { g_may_use = false; }
+
+}  // namespace hypura
