@@ -25,8 +25,8 @@ if(HYPURA_GPU STREQUAL "cuda")
   # 3.25 where nvToolsExt is missing, as in CUDA 13.
   set(libraries CUDA_cudart_LIBRARY CUDA_cublas_LIBRARY CUDA_cuda_driver_LIBRARY)
   load_cache(${HYPURA_LLAMA_BUILD} READ_WITH_PREFIX ggml_ ${libraries})
-  # A module beside the program, which loads it when it asks for devices (src/backend/gpu/cuda_module.cc)
-  # and has what is ggml's in it.
+  # A module beside the program, which loads it when it asks for devices and has what is ggml's in it:
+  # src/backend/gpu/cuda_module.cc.
   set(CMAKE_BUILD_RPATH "$ORIGIN" ${CMAKE_BINARY_DIR}/src/cli)
   file(CONFIGURE OUTPUT cuda_module.cpp CONTENT "")
   add_library(hypura_cuda MODULE ${CMAKE_BINARY_DIR}/cuda_module.cpp)
@@ -42,7 +42,8 @@ if(HYPURA_GPU STREQUAL "cuda")
     target_link_libraries(hypura_cuda PRIVATE ${ggml_${library}})
   endforeach()
   add_library(ggml_gpu_static STATIC src/backend/gpu/cuda_module.cc)
-  target_compile_definitions(ggml_gpu_static PRIVATE HYPURA_CUDA_MODULE="$<TARGET_FILE_NAME:hypura_cuda>")
+  target_compile_definitions(ggml_gpu_static PRIVATE
+    HYPURA_CUDA_MODULE="$<TARGET_FILE_NAME:hypura_cuda>")
   target_include_directories(ggml_gpu_static SYSTEM PRIVATE ${HYPURA_LLAMA_DIR}/ggml/include)
   target_link_libraries(ggml_gpu_static PRIVATE hypura_base hypura_flags)
   target_link_options(ggml_gpu_static INTERFACE "LINKER:--export-dynamic-symbol=ggml_*")

@@ -172,7 +172,8 @@ void StreamedModel::attach(std::unique_ptr<Residency> residency,
 
 Status StreamedModel::attach_gpu(const GpuExpertsOptions& options) {
   HYPURA_CHECK(residency_ != nullptr);
-  Result<std::unique_ptr<GpuWalk>> walk = GpuWalk::create(index_, *residency_, options, std::nullopt);
+  Result<std::unique_ptr<GpuWalk>> walk =
+      GpuWalk::create(index_, *residency_, options, std::nullopt);
   if (!walk.ok()) return walk.status();
   gpu_walk_ = *std::move(walk);
   gpu_walk_->set_stop(options_.stop);
@@ -181,7 +182,8 @@ Status StreamedModel::attach_gpu(const GpuExpertsOptions& options) {
 
 Status StreamedModel::attach_batches(const GpuExpertsOptions& options) {
   HYPURA_CHECK(residency_ != nullptr);
-  Result<std::unique_ptr<GpuBatches>> batches = GpuBatches::create(*this, *residency_, options, walk_->make_fill());
+  Result<std::unique_ptr<GpuBatches>> batches =
+      GpuBatches::create(*this, *residency_, options, walk_->make_fill());
   if (!batches.ok()) return batches.status();
   gpu_batches_ = *std::move(batches);
   gpu_batches_->set_stop(options_.stop);

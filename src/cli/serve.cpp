@@ -10,7 +10,7 @@
 #include <optional>
 #include <utility>
 
-#include "base/gpu_use.h"
+#include "base/cuda_use.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -190,7 +190,7 @@ CommandDescription describe_serve() {
 }
 
 Status serve(const std::vector<std::string>& arguments) {
-  use_no_gpus();  // models have processes of their own
+  use_no_cuda();  // models have processes of their own
   Words words;
   const RunCommand command = serve_command(words);
   std::vector<std::string> given = arguments;

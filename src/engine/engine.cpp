@@ -368,7 +368,7 @@ Status Engine::choose_layout() {
                              "smaller -ub (now {})",
                              format_bytes(plan_.context.kv_bytes * 1024 /
                                           std::max(1u, context_params_.n_ctx)),
-                             context_params_.n_ubatch));
+                             micro_batch()));
   }
   input.weight_budget = plan_.budget_bytes - plan_.fixed_bytes;
   if (plan_.gpu.experts.has_value()) place_for_copies(*index_, input);

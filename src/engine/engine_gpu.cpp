@@ -121,9 +121,9 @@ GpuShare Engine::choose_share(const ContextSize& size, uint64_t budget_bytes) {
                             options_.machine.value_or(MachineProfile()));
 }
 
-// A context computes no more tokens at a time than it holds.
+// A context computes no more tokens at a time than it holds, or than a batch has.
 uint32_t Engine::micro_batch() const {
-  return std::min(context_params_.n_ubatch, context_params_.n_ctx);
+  return std::min({context_params_.n_ubatch, context_params_.n_batch, context_params_.n_ctx});
 }
 
 void Engine::set_micro_batch(uint32_t batch, uint32_t tokens) {

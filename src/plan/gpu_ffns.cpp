@@ -2,75 +2,37 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 namespace hypura {
 namespace {
 
-// Models have two or three kinds of layers, and 40 layers 300 ways.
+// Of ends that are as large as each other, few fit into what one more layer does not.
 constexpr uint32_t kStepsMax = 10'000;
 
-// Layers that take as much as each other, from the last one on.
+// Layers whose ends take as much as each other's, from the last one on.
 struct Kind {
-  FfnBytes each;
+  uint64_t end = 0;
   std::vector<int> layers;
-  uint32_t whole = 0;  // so many of them are taken,
-  uint32_t ends = 0;   // and of the next ones the end
+  uint32_t taken = 0;  // the first ones
 };
 
-std::vector<Kind> kinds_of(const std::map<int, FfnBytes>& layers) {
-  std::vector<Kind> kinds;
-  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
-    const FfnBytes& each = layer->second;
-    if (each.all == 0) continue;
-    auto kind = std::find_if(kinds.begin(), kinds.end(), [&](const Kind& known) {
-      return known.each.all == each.all && known.each.end == each.end;
-    });
-    if (kind == kinds.end()) kind = kinds.insert(kinds.end(), Kind{.each = each});
-    kind->layers.push_back(layer->first);
-  }
-  // The smallest first: of them there is room for the most.
-  std::stable_sort(kinds.begin(), kinds.end(),
-                   [](const Kind& a, const Kind& b) { return a.each.all < b.each.all; });
-  return kinds;
-}
-
-// How many of `count` things of `each` bytes there is room for.
-uint32_t most(size_t count, uint64_t each, uint64_t left) {
-  return each == 0 ? 0 : static_cast<uint32_t>(std::min<uint64_t>(count, left / each));
-}
-
+// Tries how many of each kind leave the least of `bytes`, the most of the largest first.
 class Search {
  public:
-  Search(std::vector<Kind> kinds, uint64_t bytes) : now_(kinds), best_(kinds), least_left_(bytes) {
-    uint32_t count = 0;
-    for (Kind& kind : best_) {
-      kind.whole = most(kind.layers.size(), kind.each.all, least_left_);
-      least_left_ -= kind.whole * kind.each.all;
-      count += kind.whole;
-    }
-    take_whole(0, count, bytes);
+  Search(std::vector<Kind> kinds, uint64_t bytes)
+      : now_(std::move(kinds)), best_(now_), least_left_(bytes) {
+    std::stable_sort(now_.begin(), now_.end(),
+                     [](const Kind& a, const Kind& b) { return a.end > b.end; });
+    take(0, bytes);
   }
 
   const std::vector<Kind>& best() const { return best_; }
 
  private:
-  // `count` more, of the kinds from `k` on.
-  void take_whole(size_t k, uint32_t count, uint64_t left) {
-    if (++steps_ > kStepsMax) return;
-    if (k == now_.size()) {
-      if (count == 0) take_ends(0, left);
-      return;
-    }
-    Kind& kind = now_[k];
-    const uint32_t room = most(kind.layers.size(), kind.each.all, left);
-    for (uint32_t n = 0; n <= std::min(count, room); ++n) {
-      kind.whole = n;
-      take_whole(k + 1, count - n, left - n * kind.each.all);
-    }
-  }
-
-  void take_ends(size_t k, uint64_t left) {
+  // Of the kinds from `k` on.
+  void take(size_t k, uint64_t left) {
     if (++steps_ > kStepsMax) return;
     if (k == now_.size()) {
       if (left >= least_left_) return;
@@ -79,10 +41,10 @@ class Search {
       return;
     }
     Kind& kind = now_[k];
-    const uint32_t room = most(kind.layers.size() - kind.whole, kind.each.end, left);
-    for (uint32_t n = 0; n <= room; ++n) {
-      kind.ends = n;
-      take_ends(k + 1, left - n * kind.each.end);
+    const uint64_t most = std::min<uint64_t>(kind.layers.size(), left / kind.end);
+    for (uint64_t n = most + 1; n-- > 0;) {
+      kind.taken = static_cast<uint32_t>(n);
+      take(k + 1, left - n * kind.end);
     }
   }
 
@@ -95,12 +57,24 @@ class Search {
 }  // namespace
 
 FfnChoice choose_ffns(const std::map<int, FfnBytes>& layers, uint64_t bytes) {
-  const Search search(kinds_of(layers), bytes);
   FfnChoice choice;
+  auto layer = layers.rbegin();
+  for (; layer != layers.rend() && layer->second.all <= bytes; ++layer) {
+    bytes -= layer->second.all;
+    choice.whole.insert(layer->first);
+  }
+  std::vector<Kind> kinds;
+  for (; layer != layers.rend(); ++layer) {
+    const uint64_t end = layer->second.end;
+    if (end == 0) continue;
+    auto kind = std::find_if(kinds.begin(), kinds.end(),
+                             [end](const Kind& known) { return known.end == end; });
+    if (kind == kinds.end()) kind = kinds.insert(kinds.end(), Kind{.end = end});
+    kind->layers.push_back(layer->first);
+  }
+  const Search search(std::move(kinds), bytes);
   for (const Kind& kind : search.best()) {
-    const auto ends = kind.layers.begin() + kind.whole;
-    choice.whole.insert(kind.layers.begin(), ends);
-    choice.ends.insert(ends, ends + kind.ends);
+    choice.ends.insert(kind.layers.begin(), kind.layers.begin() + kind.taken);
   }
   return choice;
 }

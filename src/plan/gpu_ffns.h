@@ -18,10 +18,10 @@ struct FfnChoice {
   std::set<int> ends;
 };
 
-// Of `layers`, as many whole ones as `bytes` hold, as each that lies below costs a token a wait;
-// and of the ways to have so many, and ends of others, one that leaves little: the least, unless
-// there are more ways than a plan has time for. Of layers that take as much as each other, the last
-// ones. Pure.
+// Of `layers` the last ones as a whole, as far as `bytes` hold them: what streams below then has no
+// gaps, and the experts of the next layer can be guessed. Of the others the ends that leave the
+// least of the rest, unless there are more ways than a plan has time for, and of those that are as
+// large as each other, the last layers'. Pure.
 FfnChoice choose_ffns(const std::map<int, FfnBytes>& layers, uint64_t bytes);
 
 }  // namespace hypura

@@ -397,13 +397,20 @@ std::string survive_faults(const Script& script, HostGpuKind kind, Takes takes) 
   return std::string();
 }
 
-// A GPU whose backend throws in the middle of things: an error, and then the right bits again.
+// A GPU whose backend throws in the middle of things, computing or copying: an error, and then the
+// right bits again.
 std::string survive_a_broken_gpu(const Script& script, Takes takes) {
   Trace reference;
   PlanSummary all;
   std::string wrong = run_whole(script, HostGpuKind::discrete, &reference, &all);
   if (!wrong.empty()) return wrong;
-  for (const uint64_t graphs : {1, 2, 5, 12, 30}) {
+  struct Break {
+    uint64_t graphs = 0;
+    uint64_t copies = 0;
+  };
+  for (const auto& [graphs, copies] :
+       {Break{.graphs = 1}, {.graphs = 2}, {.graphs = 5}, {.graphs = 12}, {.graphs = 30},
+        {.copies = 1}, {.copies = 3}, {.copies = 20}, {.copies = 60}}) {
     EngineOptions options = streamed_options(script, {.kind = RamBudget::Kind::minimum});
     options.mode = Mode::automatic;
     options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = gpu_bytes(all, 0.75)};
@@ -414,8 +421,10 @@ std::string survive_a_broken_gpu(const Script& script, Takes takes) {
     for (const bool broken : {true, false}) {
       llama_memory_clear(llama_get_memory((*engine)->context()), true);
       break_host_gpu(broken ? graphs : 0);
+      break_host_gpu_copies(broken ? copies : 0);
       auto trace = run_script(**engine, script);
-      const std::string at = fmt::format("graph {}, {}: ", graphs, broken ? "broken" : "whole");
+      const std::string at = fmt::format("graph {}, copy {}, {}: ", graphs, copies,
+                                         broken ? "broken" : "whole");
       if (trace.ok() == broken) return at + (broken ? "no error" : trace.status().to_string());
       if (broken) continue;
       if (std::string text = difference(reference, *trace); !text.empty()) return at + text;

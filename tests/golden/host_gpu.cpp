@@ -21,6 +21,7 @@ std::atomic<uint64_t> g_bytes = 0;
 std::atomic<uint64_t> g_graphs = 0;
 std::atomic<uint64_t> g_shown_bytes = 0;
 uint64_t g_graphs_until_broken = 0;  // 0: never
+uint64_t g_copies_until_broken = 0;
 bool g_locks = true;
 std::map<void*, size_t> g_locked;
 
@@ -67,6 +68,16 @@ ggml_status compute(ggml_backend_t backend, ggml_cgraph* graph) {
   return g_cpu_compute(backend, graph);
 }
 
+void set_tensor_async(ggml_backend_t, ggml_tensor* tensor, const void* data, size_t offset,
+                      size_t size) {
+  const bool weight =
+      ggml_backend_buffer_get_usage(tensor->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
+  if (weight && g_copies_until_broken > 0 && --g_copies_until_broken == 0) {
+    throw std::runtime_error("ErrorOutOfDeviceMemory");
+  }
+  ggml_backend_tensor_set(tensor, data, offset, size);
+}
+
 const char* name(ggml_backend_dev_t) { return "HostGPU"; }
 const char* description(ggml_backend_dev_t) { return "a GPU that the CPU plays"; }
 void memory(ggml_backend_dev_t, size_t* free, size_t* total) { *free = *total = g_free_bytes; }
@@ -96,6 +107,7 @@ ggml_backend_t init(ggml_backend_dev_t device, const char*) {
   ggml_backend_t backend = ggml_backend_dev_init(cpu(), nullptr);
   g_cpu_compute = backend->iface.graph_compute;
   backend->iface.graph_compute = compute;
+  backend->iface.set_tensor_async = set_tensor_async;
   backend->iface.graph_plan_create = nullptr;
   if (has_events()) backend->iface.event_record = backend->iface.event_wait = order;
   backend->device = device;
@@ -182,6 +194,7 @@ void register_host_gpu(uint64_t free_bytes, uint64_t real_bytes, HostGpuKind kin
 
 void limit_host_gpu(uint64_t real_bytes) { g_real_bytes = real_bytes; }
 void break_host_gpu(uint64_t graphs) { g_graphs_until_broken = graphs; }
+void break_host_gpu_copies(uint64_t copies) { g_copies_until_broken = copies; }
 
 void let_host_gpu_lock(bool allowed) { g_locks = allowed; }
 

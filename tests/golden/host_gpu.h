@@ -22,6 +22,8 @@ void let_host_gpu_lock(bool allowed);
 
 // The `graphs`-th graph from here on throws, as Vulkan's backend does where memory is out.
 void break_host_gpu(uint64_t graphs);
+// The same of the `copies`-th copy into what it has for weights.
+void break_host_gpu_copies(uint64_t copies);
 
 // Of its memory, now.
 uint64_t host_gpu_bytes();

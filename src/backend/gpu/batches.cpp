@@ -76,7 +76,10 @@ void GpuBatches::begin(const ggml_cgraph* graph) {
     const ggml_tensor* node = i < graph->n_nodes ? graph->nodes[i] : nullptr;
     const std::optional<int64_t> tokens = node == nullptr ? std::nullopt : tokens_with_weight(node);
     // A graph of few tokens has no runs, and is not looked at for long.
-    if (tokens.has_value() && *tokens < kTokensLeast && runs_.empty() && !worth) return;
+    if (tokens.has_value() && *tokens < kTokensLeast && runs_.empty() && !worth) {
+      walk_->stop_reading_ahead();  // slots that were kept for a batch are the CPU's
+      return;
+    }
     if (node != nullptr && takes(node)) {
       worth = worth || tokens.has_value();
       continue;
@@ -102,6 +105,7 @@ Result<bool> GpuBatches::compute(const ggml_cgraph* graph, int begin, int end) {
   if (!mirror_.build(graph, begin, end)) {
     refused_ = true;
     runs_.clear();
+    walk_->stop_reading_ahead();
     return false;
   }
   mirror_.send();

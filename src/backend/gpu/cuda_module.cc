@@ -5,23 +5,22 @@
 
 #include <cstdio>
 
-#include "base/gpu_use.h"
+#include "base/cuda_use.h"
 #include "ggml-cuda.h"
 
 namespace {
 
 using GetRegistry = ggml_backend_reg_t (*)();
 
-// nullptr where GPUs are not to be used, or, with a warning, where the module or what it needs is
-// missing: then there is none.
+// nullptr where CUDA is not to be used, or, with a warning, where the module or what it needs is
+// missing: then there is no GPU. To stderr, as ggml's own words of devices go before anybody hears
+// them.
 GetRegistry load() {
-  if (!hypura::may_use_gpus()) return nullptr;
+  if (!hypura::may_use_cuda()) return nullptr;
   void* module = ::dlopen(HYPURA_CUDA_MODULE, RTLD_NOW | RTLD_LOCAL);
-  if (module == nullptr) {
-    std::fprintf(stderr, "warning: the GPU takes no part: %s\n", ::dlerror());
-    return nullptr;
-  }
-  return reinterpret_cast<GetRegistry>(::dlsym(module, "ggml_backend_cuda_reg"));
+  void* get = module == nullptr ? nullptr : ::dlsym(module, "ggml_backend_cuda_reg");
+  if (get == nullptr) std::fprintf(stderr, "warning: the GPU takes no part: %s\n", ::dlerror());
+  return reinterpret_cast<GetRegistry>(get);
 }
 
 }  // namespace

@@ -51,8 +51,11 @@ class HostExperts {
   bool holds() const { return !held_.empty(); }
   // REQUIRES: nothing that was taken is read any more.
   void release() { held_.clear(); }
-  // What was wanted and not fetched is wanted no longer.
-  void forget() { ahead_.clear(); }
+  // What was wanted and not taken is wanted no longer.
+  void forget() {
+    ahead_.clear();
+    waiting_.clear();
+  }
 
  private:
   struct Waiting {

@@ -81,10 +81,14 @@ ggml_status GpuWalk::run(ggml_backend_t backend, ggml_cgraph* graph, GraphComput
   if (status.ok()) return GGML_STATUS_SUCCESS;
   runner_.abandon();
   settle();
-  if (fill_.has_value()) fill_->forget();
+  stop_reading_ahead();
   if (status.code() == StatusCode::interrupted) return GGML_STATUS_ABORTED;
   error_ = std::move(status);
   return GGML_STATUS_FAILED;
+}
+
+void GpuWalk::stop_reading_ahead() {
+  if (fill_.has_value()) fill_->forget();
 }
 
 Status GpuWalk::visit_all() try {

@@ -59,6 +59,8 @@ class GpuWalk {
                                                  std::optional<ExpertFill> fill);
 
   ggml_status run(ggml_backend_t backend, ggml_cgraph* graph, GraphCompute gpu_compute);
+  // Nothing is read ahead any more.
+  void stop_reading_ahead();
   // Waits until nothing computes or copies any more: slots and what lies in RAM may change.
   // REQUIRES: run() was called.
   void settle();

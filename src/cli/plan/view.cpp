@@ -78,7 +78,7 @@ std::string home_text(const PlanView& view, uint32_t id) {
   if (!plan.gpu.on_gpu.empty() && plan.gpu.on_gpu[id]) {
     const bool copied = plan.layout.has_value() && plan.layout->homes[id].home == Home::pinned;
     return fmt::format(
-        "GPU: layers without their FFN first, then FFNs and experts, the last layers' first{}",
+        "GPU: layers without their FFN first, then FFNs and experts, from the last layer on{}",
         copied ? "; a copy in RAM guesses experts ahead" : "");
   }
   if (!plan.layout.has_value()) return "RAM: everything fits";

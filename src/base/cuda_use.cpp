@@ -1,4 +1,4 @@
-#include "base/gpu_use.h"
+#include "base/cuda_use.h"
 
 #include <atomic>
 
@@ -9,8 +9,8 @@ std::atomic<bool> g_may_use{true};
 
 }  // namespace
 
-bool may_use_gpus() { return g_may_use; }
+bool may_use_cuda() { return g_may_use; }
 
-void use_no_gpus() { g_may_use = false; }
+void use_no_cuda() { g_may_use = false; }
 
 }  // namespace hypura
