@@ -191,7 +191,7 @@ Status Engine::share_with_gpu(const std::vector<GpuDevice>& gpus, uint64_t budge
 
 void Engine::take_share(const GpuShare& share) {
   common_params& params = options_.params;
-  params.n_gpu_layers = static_cast<int>(share.layers) + 1;
+  params.n_gpu_layers = gpu_layers(*index_, share);
   context_params_.op_offload = true;
   below_ = names_below(*index_, share);
   params.tensor_buft_overrides.clear();

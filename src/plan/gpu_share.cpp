@@ -35,6 +35,18 @@ bool ends_ffn(const TensorInfo& tensor) {
   return may_stay_below(tensor) && suffix_of(tensor.name).starts_with("ffn_down");
 }
 
+// Those that predict tokens behind the next one. llama.cpp leaves them out where they do not draft,
+// as they never do here.
+std::set<int> layers_left_out(const ModelIndex& index) {
+  std::set<int> layers;
+  for (const TensorInfo& tensor : index.tensors()) {
+    if (tensor.layer >= 0 && tensor.name.find(".nextn.eh_proj.") != std::string::npos) {
+      layers.insert(tensor.layer);
+    }
+  }
+  return layers;
+}
+
 // Of one layer, or of what lies outside of layers: what may not stay below, and what may.
 struct LayerBytes {
   uint64_t core = 0;
@@ -48,7 +60,7 @@ struct ModelBytes {
   uint64_t experts = 0;
 };
 
-ModelBytes bytes_of(const ModelIndex& index) {
+ModelBytes bytes_of(const ModelIndex& index, const std::set<int>& left_out) {
   ModelBytes bytes;
   uint64_t embedding = 0;
   bool has_output = false;
@@ -57,6 +69,7 @@ ModelBytes bytes_of(const ModelIndex& index) {
       embedding = std::max(embedding, tensor.bytes);
       continue;
     }
+    if (left_out.contains(tensor.layer)) continue;
     has_output |= tensor.role == TensorRole::output;
     LayerBytes& part = tensor.layer >= 0 ? bytes.layers[tensor.layer] : bytes.outside;
     (may_stay_below(tensor) ? part.ffn.all : part.core) += tensor.bytes;
@@ -136,7 +149,8 @@ TensorId GpuShare::Experts::first() const {
 }
 
 GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
-  const ModelBytes bytes = bytes_of(index);
+  const std::set<int> left_out = layers_left_out(index);
+  const ModelBytes bytes = bytes_of(index, left_out);
   GpuShare share;
   if (bytes.layers.empty() || input.bytes <= bytes.outside.core) return share;
   share.batches = choose_batches(index, input.batch_compute_bytes);
@@ -170,7 +184,7 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
   share.on_gpu.resize(index.tensors().size());
   for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
     const TensorInfo& tensor = index.tensor(TensorId{i});
-    if (tensor.role == TensorRole::embedding) continue;
+    if (tensor.role == TensorRole::embedding || left_out.contains(tensor.layer)) continue;
     const bool dense = share.experts.has_value() && tensor.role != TensorRole::expert;
     const bool ffn = ffns.whole.contains(tensor.layer) ||
                      (ffns.ends.contains(tensor.layer) && ends_ffn(tensor));
@@ -179,6 +193,18 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
     if (share.on_gpu[i]) share.weight_bytes += tensor.bytes;
   }
   return share;
+}
+
+int gpu_layers(const ModelIndex& index, const GpuShare& share) {
+  int end = static_cast<int>(index.info().layer_count);
+  int first = end;
+  for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
+    const int layer = index.tensor(TensorId{i}).layer;
+    if (layer < 0) continue;
+    end = std::max(end, layer + 1);
+    if (share.on_gpu[i]) first = std::min(first, layer);
+  }
+  return end - first + 1;
 }
 
 Status holds_no_layer(const EmptyShare& share) {
@@ -194,10 +220,12 @@ GpuShare unified_gpu_share(const ModelIndex& index) {
   GpuShare share;
   GpuShare::Experts experts{.slots = std::vector<uint32_t>(index.tensors().size()),
                             .places = kPlaces};
+  const std::set<int> left_out = layers_left_out(index);
   std::set<int> layers;
   share.on_gpu.resize(index.tensors().size());
   for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
     const TensorInfo& tensor = index.tensor(TensorId{i});
+    if (left_out.contains(tensor.layer)) continue;
     if (tensor.layer >= 0) layers.insert(tensor.layer);
     if (is_cached(tensor)) {
       experts.place_bytes = std::max(experts.place_bytes, tensor.bytes + kTensorSlack);

@@ -56,6 +56,10 @@ struct GpuShareInput {
 // Pure.
 GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input);
 
+// How many layers llama.cpp is told: it counts from the last one of the file on, with those that it
+// leaves out, and the output as one more. REQUIRES: the share has a layer. Pure.
+int gpu_layers(const ModelIndex& index, const GpuShare& share);
+
 // Of a --gpu-budget that somebody asks for, and that comes to nothing.
 struct EmptyShare {
   uint64_t budget_bytes = 0;

@@ -20,14 +20,22 @@ constexpr uint64_t kKvBytes = kLayers * 4096;
 // Twelve layers with two matrices of attention and two of FFN each, embeddings and output.
 class GpuShareTest : public testing::Test {
  protected:
-  void build(bool output) {
+  // `drafting`: one layer more, that llama.cpp leaves out, in the file or only counted.
+  enum class Drafting { no, in_file, counted };
+  void build(bool output, Drafting drafting = Drafting::no) {
     GgufBytes file;
-    file.text("general.architecture", "tiny").number("tiny.block_count", kLayers);
+    file.text("general.architecture", "tiny");
+    file.number("tiny.block_count", kLayers + (drafting == Drafting::no ? 0 : 1));
     add(file, "token_embd.weight");
     if (output) add(file, "output.weight");
     for (uint32_t layer = 0; layer < kLayers; ++layer) {
       for (const char* name : {"attn_q", "attn_output", "ffn_up", "ffn_down"}) {
         add(file, "blk." + std::to_string(layer) + "." + name + ".weight");
+      }
+    }
+    if (drafting == Drafting::in_file) {
+      for (const char* name : {"nextn.eh_proj", "attn_q", "ffn_up", "ffn_down"}) {
+        add(file, "blk." + std::to_string(kLayers) + "." + name + ".weight");
       }
     }
     const Result<ModelIndex> index = ModelIndex::open(directory_.write("m.gguf", file.build()));
@@ -110,6 +118,27 @@ TEST_F(GpuShareTest, AllOfItWhereThereIsRoom) {
   const GpuShare share = share_of(kCoreBytes + 2 * kLayers * kMatrixBytes);
   EXPECT_EQ(share.weight_bytes, index_.info().weight_bytes - kMatrixBytes) << "but the embeddings";
   EXPECT_EQ(names_below(index_, share), "");
+}
+
+TEST_F(GpuShareTest, LayersThatAreLeftOutTakeNoRoomThere) {
+  build(true);
+  const uint64_t bytes = kCoreBytes + 5 * kMatrixBytes;
+  const GpuShare plain = share_of(bytes);
+  EXPECT_EQ(gpu_layers(index_, plain), static_cast<int>(kLayers) + 1);
+  EXPECT_EQ(gpu_layers(index_, share_of(kCoreBytes / 2)),
+            static_cast<int>(share_of(kCoreBytes / 2).layers) + 1);
+  for (const Drafting drafting : {Drafting::in_file, Drafting::counted}) {
+    build(true, drafting);
+    const GpuShare share = share_of(bytes);
+    EXPECT_EQ(share.layers, kLayers);
+    EXPECT_EQ(share.weight_bytes, plain.weight_bytes);
+    EXPECT_EQ(share.kv_bytes, plain.kv_bytes);
+    EXPECT_EQ(gpu_layers(index_, share), static_cast<int>(kLayers) + 2) << "counted by llama.cpp";
+    EXPECT_TRUE(on_gpu(share, "blk.11.ffn_down.weight"));
+    if (drafting == Drafting::in_file) {
+      EXPECT_FALSE(on_gpu(share, "blk.12.attn_q.weight"));
+    }
+  }
 }
 
 TEST_F(GpuShareTest, EmbeddingsThatAreTheOutputTakeRoomThere) {
