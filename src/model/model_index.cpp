@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <new>
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -227,8 +228,18 @@ Result<Contents> read_contents(const std::string& path) {
   return contents;
 }
 
+void find_left_out(std::vector<TensorInfo>& tensors) {
+  std::set<int> layers;
+  for (const TensorInfo& tensor : tensors) {
+    if (tensor.name.find(".nextn.eh_proj.") != std::string::npos) layers.insert(tensor.layer);
+  }
+  layers.erase(-1);
+  for (TensorInfo& tensor : tensors) tensor.left_out = layers.contains(tensor.layer);
+}
+
 // What can only be said of all tensors together.
 Status check_and_sum(Contents& contents) {
+  find_left_out(contents.tensors);
   if (Status status = check_overlaps(contents.shards, contents.tensors); !status.ok()) {
     return status;
   }

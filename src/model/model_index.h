@@ -45,6 +45,9 @@ struct TensorInfo {
   TensorRole role = TensorRole::other;
   int layer = -1;             // block number, -1 outside of blocks
   uint32_t expert_count = 0;  // ne[2] where role is expert, else 0
+  // Of a layer that only predicts tokens behind the next one. llama.cpp leaves it out where it does
+  // not draft, as it never does here.
+  bool left_out = false;
   // One slice of an expert tensor: bytes / expert_count. 0 for other roles.
   uint64_t expert_bytes() const { return expert_count == 0 ? 0 : bytes / expert_count; }
   int64_t elements() const { return ne[0] * ne[1] * ne[2] * ne[3]; }

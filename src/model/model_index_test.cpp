@@ -117,6 +117,18 @@ TEST(ModelIndex, ChunkedExpertsHaveTheirOwnCount) {
   EXPECT_EQ(index->tensor(*index->find("blk.1.ffn_up_chexps.weight")).expert_count, 2u);
 }
 
+TEST(ModelIndex, LayersThatOnlyDraftAreLeftOut) {
+  const TestDirectory directory;
+  GgufBytes file = tiny_moe();
+  file.tensor({.name = "blk.7.nextn.eh_proj.weight", .ne = {32}, .bytes = 128});
+  file.tensor({.name = "blk.7.attn_q.weight", .ne = {32}, .bytes = 128});
+  const Result<ModelIndex> index = ModelIndex::open(directory.write("m.gguf", file.build()));
+  ASSERT_TRUE(index.ok()) << index.status().to_string();
+  for (const TensorInfo& tensor : index->tensors()) {
+    EXPECT_EQ(tensor.left_out, tensor.layer == 7) << tensor.name;
+  }
+}
+
 // Shard `number` (from 0) of 3; the first has no tensors, as llama-gguf-split can make it.
 std::string shard_bytes(uint16_t number, uint16_t count = 3) {
   GgufBytes file;

@@ -8,7 +8,6 @@
 #include <set>
 
 #include "base/units.h"
-#include "plan/gpu_ffns.h"
 
 namespace hypura {
 namespace {
@@ -35,22 +34,11 @@ bool ends_ffn(const TensorInfo& tensor) {
   return may_stay_below(tensor) && suffix_of(tensor.name).starts_with("ffn_down");
 }
 
-// Those that predict tokens behind the next one. llama.cpp leaves them out where they do not draft,
-// as they never do here.
-std::set<int> layers_left_out(const ModelIndex& index) {
-  std::set<int> layers;
-  for (const TensorInfo& tensor : index.tensors()) {
-    if (tensor.layer >= 0 && tensor.name.find(".nextn.eh_proj.") != std::string::npos) {
-      layers.insert(tensor.layer);
-    }
-  }
-  return layers;
-}
-
-// Of one layer, or of what lies outside of layers: what may not stay below, and what may.
+// Of one layer, or of what lies outside of layers.
 struct LayerBytes {
   uint64_t core = 0;
-  FfnBytes ffn;
+  uint64_t below = 0;  // FFN matrices and experts
+  uint64_t ends = 0;   // of these, the last ones
 };
 
 struct ModelBytes {
@@ -60,21 +48,21 @@ struct ModelBytes {
   uint64_t experts = 0;
 };
 
-ModelBytes bytes_of(const ModelIndex& index, const std::set<int>& left_out) {
+ModelBytes bytes_of(const ModelIndex& index) {
   ModelBytes bytes;
   uint64_t embedding = 0;
   bool has_output = false;
   for (const TensorInfo& tensor : index.tensors()) {
+    if (tensor.left_out) continue;
     if (tensor.role == TensorRole::embedding) {
       embedding = std::max(embedding, tensor.bytes);
       continue;
     }
-    if (left_out.contains(tensor.layer)) continue;
     has_output |= tensor.role == TensorRole::output;
     LayerBytes& part = tensor.layer >= 0 ? bytes.layers[tensor.layer] : bytes.outside;
-    (may_stay_below(tensor) ? part.ffn.all : part.core) += tensor.bytes;
+    (may_stay_below(tensor) ? part.below : part.core) += tensor.bytes;
     if (!may_stay_below(tensor)) continue;
-    if (ends_ffn(tensor)) part.ffn.end += tensor.bytes;
+    if (ends_ffn(tensor)) part.ends += tensor.bytes;
     (tensor.role == TensorRole::expert ? bytes.experts : bytes.dense) += tensor.bytes;
   }
   // Without an output of its own a model multiplies with its embeddings: llama.cpp copies them.
@@ -93,7 +81,7 @@ std::string escaped(std::string_view text) {
 }
 
 bool is_cached(const TensorInfo& tensor) {
-  return tensor.role == TensorRole::expert && may_stay_below(tensor);
+  return tensor.role == TensorRole::expert && may_stay_below(tensor) && !tensor.left_out;
 }
 
 // Slots for the same share of every layer's experts, as each token routes in each. Nothing where
@@ -149,8 +137,7 @@ TensorId GpuShare::Experts::first() const {
 }
 
 GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
-  const std::set<int> left_out = layers_left_out(index);
-  const ModelBytes bytes = bytes_of(index, left_out);
+  const ModelBytes bytes = bytes_of(index);
   GpuShare share;
   if (bytes.layers.empty() || input.bytes <= bytes.outside.core) return share;
   share.batches = choose_batches(index, input.batch_compute_bytes);
@@ -175,19 +162,26 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
     share.experts = choose_cache(index, left - bytes.dense, input.experts_used);
   }
   const bool takes_ffns = all_layers && !share.experts.has_value();
-  FfnChoice ffns;
-  if (takes_ffns) {
-    std::map<int, FfnBytes> layers;
-    for (const auto& [number, layer] : bytes.layers) layers[number] = layer.ffn;
-    ffns = choose_ffns(layers, left);
+  std::set<int> whole;
+  for (auto layer = bytes.layers.rbegin(); layer != bytes.layers.rend(); ++layer) {
+    // No gaps: the experts of the next layer are guessed only where those lie below, too.
+    if (!takes_ffns || layer->second.below > left) break;
+    left -= layer->second.below;
+    whole.insert(layer->first);
+  }
+  std::set<int> ends;
+  for (auto layer = bytes.layers.rbegin(); layer != bytes.layers.rend(); ++layer) {
+    if (!takes_ffns || whole.contains(layer->first) || layer->second.ends > left) continue;
+    left -= layer->second.ends;
+    ends.insert(layer->first);
   }
   share.on_gpu.resize(index.tensors().size());
   for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
     const TensorInfo& tensor = index.tensor(TensorId{i});
-    if (tensor.role == TensorRole::embedding || left_out.contains(tensor.layer)) continue;
+    if (tensor.role == TensorRole::embedding || tensor.left_out) continue;
     const bool dense = share.experts.has_value() && tensor.role != TensorRole::expert;
-    const bool ffn = ffns.whole.contains(tensor.layer) ||
-                     (ffns.ends.contains(tensor.layer) && ends_ffn(tensor));
+    const bool ffn = whole.contains(tensor.layer) ||
+                     (ends.contains(tensor.layer) && ends_ffn(tensor));
     const bool inside = tensor.layer >= first && (dense || !may_stay_below(tensor) || ffn);
     share.on_gpu[i] = tensor.layer < 0 || inside;
     if (share.on_gpu[i]) share.weight_bytes += tensor.bytes;
@@ -220,12 +214,11 @@ GpuShare unified_gpu_share(const ModelIndex& index) {
   GpuShare share;
   GpuShare::Experts experts{.slots = std::vector<uint32_t>(index.tensors().size()),
                             .places = kPlaces};
-  const std::set<int> left_out = layers_left_out(index);
   std::set<int> layers;
   share.on_gpu.resize(index.tensors().size());
   for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
     const TensorInfo& tensor = index.tensor(TensorId{i});
-    if (left_out.contains(tensor.layer)) continue;
+    if (tensor.left_out) continue;
     if (tensor.layer >= 0) layers.insert(tensor.layer);
     if (is_cached(tensor)) {
       experts.place_bytes = std::max(experts.place_bytes, tensor.bytes + kTensorSlack);

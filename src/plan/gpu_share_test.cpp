@@ -22,7 +22,8 @@ class GpuShareTest : public testing::Test {
  protected:
   // `drafting`: one layer more, that llama.cpp leaves out, in the file or only counted.
   enum class Drafting { no, in_file, counted };
-  void build(bool output, Drafting drafting = Drafting::no) {
+  // `wide`: a layer with twice as large an FFN.
+  void build(bool output, Drafting drafting = Drafting::no, uint32_t wide = kLayers) {
     GgufBytes file;
     file.text("general.architecture", "tiny");
     file.number("tiny.block_count", kLayers + (drafting == Drafting::no ? 0 : 1));
@@ -30,7 +31,9 @@ class GpuShareTest : public testing::Test {
     if (output) add(file, "output.weight");
     for (uint32_t layer = 0; layer < kLayers; ++layer) {
       for (const char* name : {"attn_q", "attn_output", "ffn_up", "ffn_down"}) {
-        add(file, "blk." + std::to_string(layer) + "." + name + ".weight");
+        const bool ffn = name[0] == 'f';
+        add(file, "blk." + std::to_string(layer) + "." + name + ".weight",
+            ffn && layer == wide ? 2 : 1);
       }
     }
     if (drafting == Drafting::in_file) {
@@ -70,8 +73,11 @@ class GpuShareTest : public testing::Test {
   ModelIndex index_;
 
  private:
-  static void add(GgufBytes& file, const std::string& name) {
-    file.tensor({.name = name, .ne = {256, 256}, .type = GgufBytes::kF16, .bytes = kMatrixBytes});
+  static void add(GgufBytes& file, const std::string& name, uint32_t width = 1) {
+    file.tensor({.name = name,
+                 .ne = {256, 256 * width},
+                 .type = GgufBytes::kF16,
+                 .bytes = kMatrixBytes * width});
   }
 };
 
@@ -111,6 +117,16 @@ TEST_F(GpuShareTest, FfnsWhereAllLayersAreThere) {
   const std::vector<std::string> names = named(share);
   EXPECT_EQ(names.size(), 2u * (kLayers - 2) - 1);
   for (const std::string& name : names) EXPECT_FALSE(on_gpu(share, name.c_str())) << name;
+}
+
+TEST_F(GpuShareTest, WhatIsThereAsAWholeHasNoGaps) {
+  build(true, Drafting::no, 10);
+  const uint64_t wide = 4 * kMatrixBytes;  // of layer 10
+  const GpuShare share = share_of(kCoreBytes + 2 * kMatrixBytes + wide - 1);
+  EXPECT_TRUE(on_gpu(share, "blk.11.ffn_up.weight"));
+  EXPECT_FALSE(on_gpu(share, "blk.10.ffn_up.weight"));
+  EXPECT_FALSE(on_gpu(share, "blk.9.ffn_up.weight")) << "it would fit";
+  EXPECT_TRUE(on_gpu(share, "blk.10.ffn_down.weight")) << "the last matrix alone";
 }
 
 TEST_F(GpuShareTest, AllOfItWhereThereIsRoom) {
@@ -164,7 +180,8 @@ constexpr uint64_t kSlack = 4096;  // behind each tensor
 class ExpertCacheTest : public testing::Test {
  protected:
   // `chunked`: the last layer has a tensor with fewer experts, as some architectures have.
-  void build(bool chunked = false) {
+  // `drafting`: one layer more, that llama.cpp leaves out.
+  void build(bool chunked = false, bool drafting = false) {
     GgufBytes file;
     file.text("general.architecture", "tiny").number("tiny.block_count", 2);
     file.number("tiny.expert_count", kExperts).number("tiny.expert_used_count", kUsed);
@@ -178,6 +195,10 @@ class ExpertCacheTest : public testing::Test {
           {64, 64, half ? kExperts / 2 : kExperts});
     }
     add(file, "blk.0.ffn_up.weight", {64, 64});
+    if (drafting) {
+      add(file, "blk.2.nextn.eh_proj.weight", {64, 64});
+      add(file, "blk.2.ffn_up_exps.weight", {64, 64, kExperts});
+    }
     const Result<ModelIndex> index = ModelIndex::open(directory_.write("m.gguf", file.build()));
     ASSERT_TRUE(index.ok()) << index.status().to_string();
     index_ = *index;
@@ -220,6 +241,16 @@ TEST_F(ExpertCacheTest, DenseWeightsAreThereForGoodAndExpertsHaveSlots) {
   EXPECT_EQ(share.experts->first(), id("blk.0.ffn_up_exps.weight"));
   EXPECT_GE(share.experts->place_bytes, kTensor) << "a whole tensor";
   EXPECT_EQ(share.experts->places, 2u) << "one is filled while another computes";
+}
+
+TEST_F(ExpertCacheTest, LayersThatAreLeftOutHaveNone) {
+  build(false, true);
+  const GpuShare share = share_of(with_slots(3));
+  ASSERT_TRUE(share.experts.has_value());
+  EXPECT_EQ(share.weight_bytes, kDense);
+  EXPECT_EQ(share.experts->slots[id("blk.1.ffn_up_exps.weight").value], 3u);
+  EXPECT_EQ(share.experts->slots[id("blk.2.ffn_up_exps.weight").value], 0u);
+  EXPECT_FALSE(unified_gpu_share(index_).on_gpu[id("blk.2.nextn.eh_proj.weight").value]);
 }
 
 TEST_F(ExpertCacheTest, SlotsFitTheBytesAndAreEnoughForAToken) {

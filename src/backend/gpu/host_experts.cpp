@@ -36,7 +36,7 @@ Status HostExperts::fetch(std::span<const ExpertSlice> wanted, For what, const T
   size_t requested = 0;  // of missing_
   const auto request_missing = [&] {
     for (; requested < missing_.size(); ++requested) {
-      if (!request(wanted[missing_[requested]], missing_[requested], what)) break;
+      if (!request(wanted, missing_[requested], what)) break;
     }
     residency_.reader().pump();
   };
@@ -73,14 +73,9 @@ Status HostExperts::fetch(std::span<const ExpertSlice> wanted, For what, const T
   return Status();
 }
 
-// Where a slice is that is there or on its way.
-std::optional<PooledTensor> HostExperts::holder(const ExpertSlice& slice, For what) const {
-  const PooledTensor pooled = residency_.experts(slice.tensor);
-  if (pooled.pool->holds(pooled.source, slice.expert)) return pooled;
-  const PooledTensor transit = residency_.transit(slice.tensor);
-  const bool passes = what == For::batch && transit.pool != nullptr;
-  if (passes && transit.pool->holds(transit.source, slice.expert)) return transit;
-  return std::nullopt;
+// What it may pass through; without a pool if there is nothing.
+PooledTensor HostExperts::passing(const ExpertSlice& slice, For what) const {
+  return what == For::batch ? residency_.transit(slice.tensor) : PooledTensor();
 }
 
 // Leases what is there or on its way, before reads for the others take its slots.
@@ -89,10 +84,17 @@ void HostExperts::lease_held(std::span<const ExpertSlice> wanted, For what) {
   for (size_t k = 0; k < wanted.size(); ++k) {
     const ExpertSlice& slice = wanted[k];
     if (residency_.pinned(slice.tensor) != nullptr) continue;
-    if (!holder(slice, what).has_value()) {
-      missing_.push_back(k);
+    const auto holds = [&](const PooledTensor& from) {
+      return from.pool != nullptr && from.pool->holds(from.source, slice.expert);
+    };
+    const PooledTensor pooled = residency_.experts(slice.tensor);
+    const PooledTensor transit = passing(slice, what);
+    if (holds(pooled)) {
+      HYPURA_CHECK(lease_from(pooled, wanted, k, what));
+    } else if (holds(transit)) {
+      HYPURA_CHECK(lease_from(transit, wanted, k, what));
     } else {
-      HYPURA_CHECK(request(slice, k, what));
+      missing_.push_back(k);
     }
   }
   if (what == For::token || fill_ == nullptr) return;
@@ -101,21 +103,21 @@ void HostExperts::lease_held(std::span<const ExpertSlice> wanted, For what) {
   }
 }
 
-// False while no slot can be had.
-bool HostExperts::request(const ExpertSlice& slice, size_t wanted, For what) {
-  const auto ask = [&](const PooledTensor& from) {
-    std::optional<Lease> lease = from.pool->request(
-        from.source, slice.expert, what == For::batch ? ReadClass::prefetch : ReadClass::demand);
-    if (!lease) return false;
-    waiting_.push_back({.wanted = wanted, .from = from, .lease = *std::move(lease)});
-    return true;
+// Asks the drive for wanted[k]. False while no slot can be had.
+bool HostExperts::request(std::span<const ExpertSlice> wanted, size_t k, For what) {
+  const auto load = [&](const PooledTensor& to) {
+    return to.pool != nullptr && to.pool->takes_load() && lease_from(to, wanted, k, what);
   };
-  if (const std::optional<PooledTensor> there = holder(slice, what)) return ask(*there);
-  const PooledTensor pooled = residency_.experts(slice.tensor);
-  if (pooled.pool->takes_load() && ask(pooled)) return true;
-  const PooledTensor transit = residency_.transit(slice.tensor);
-  const bool passes = what == For::batch && transit.pool != nullptr;
-  return passes && transit.pool->takes_load() && ask(transit);
+  return load(residency_.experts(wanted[k].tensor)) || load(passing(wanted[k], what));
+}
+
+bool HostExperts::lease_from(const PooledTensor& from, std::span<const ExpertSlice> wanted,
+                             size_t k, For what) {
+  const ReadClass read_class = what == For::batch ? ReadClass::prefetch : ReadClass::demand;
+  std::optional<Lease> lease = from.pool->request(from.source, wanted[k].expert, read_class);
+  if (!lease) return false;
+  waiting_.push_back({.wanted = k, .from = from, .lease = *std::move(lease)});
+  return true;
 }
 
 void HostExperts::take_pinned(std::span<const ExpertSlice> wanted, const Take& take) {

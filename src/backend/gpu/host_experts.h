@@ -64,9 +64,11 @@ class HostExperts {
     Lease lease;
   };
 
-  std::optional<PooledTensor> holder(const ExpertSlice& slice, For what) const;
+  PooledTensor passing(const ExpertSlice& slice, For what) const;
   void lease_held(std::span<const ExpertSlice> wanted, For what);
-  bool request(const ExpertSlice& slice, size_t wanted, For what);
+  bool request(std::span<const ExpertSlice> wanted, size_t k, For what);
+  bool lease_from(const PooledTensor& from, std::span<const ExpertSlice> wanted, size_t k,
+                  For what);
   void take_pinned(std::span<const ExpertSlice> wanted, const Take& take);
   Status take_arrived(const Take& take, bool* some);
 
