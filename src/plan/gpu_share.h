@@ -50,9 +50,9 @@ struct GpuShareInput {
 
 // Output and whole layers without their FFN first, as every token needs all of them and the KV
 // cache goes with them, from the last layer on; where all layers are there, FFNs and experts, from
-// the last layer on too, those of a layer as a whole, without gaps, and the last matrices of as many
-// others as fit, or a cache for the experts of all layers. Look-ups of embeddings stay with the CPU,
-// as llama.cpp keeps them. What batches take comes before all that.
+// the last layer on too, those of a layer as a whole, without gaps, and the last matrices of as
+// many others as fit, or a cache for the experts of all layers. Look-ups of embeddings stay with
+// the CPU, as llama.cpp keeps them. What batches take comes before all that.
 // Pure.
 GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input);
 
