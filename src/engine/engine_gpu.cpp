@@ -79,7 +79,8 @@ Result<uint64_t> Engine::gpu_activations(EngineOptions options) {
 
 GpuShareInput Engine::share_input(const ContextSize& size, uint64_t budget_bytes) const {
   return {.bytes = saturating_subtract(budget_bytes, size.gpu_compute_bytes + projector_.gpu_bytes),
-          .kv_bytes = size.gpu_kv_bytes};
+          .kv_bytes = size.gpu_kv_bytes,
+          .ram_bytes = std::max(budget_beside(size), page_cache_bytes(size))};
 }
 
 uint64_t Engine::budget_beside(const ContextSize& size) const {
@@ -93,7 +94,6 @@ bool Engine::may_take_batches() const {
 
 BatchInput Engine::batch_input(const ContextSize& size, const GpuShareInput& share) const {
   BatchInput input{.share = share,
-                   .ram_bytes = std::max(budget_beside(size), page_cache_bytes(size)),
                    .streams = streams(options_.mode),
                    .asked = options_.gpu_takes_batches.has_value(),
                    .micro_batch = micro_batch(),

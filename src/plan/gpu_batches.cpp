@@ -61,7 +61,7 @@ Choice choose(const ModelIndex& index, GpuShare staying, const BatchInput& input
               const MachineProfile& machine) {
   if (staying.on_gpu.empty() || staying.experts.has_value()) return {std::move(staying)};
   if (input.micro_batch < kGpuBatchTokens) return {std::move(staying)};
-  const bool fits = index.info().weight_bytes - staying.weight_bytes <= input.ram_bytes;
+  const bool fits = index.info().weight_bytes - staying.weight_bytes <= input.share.ram_bytes;
   if (fits && !input.streams) return {std::move(staying)};
   GpuShareInput asked = input.share;
   asked.experts_used = 0;
@@ -78,7 +78,7 @@ Choice choose(const ModelIndex& index, GpuShare staying, const BatchInput& input
   if (without.all == 0) return {std::move(staying)};
   if (upload_gbps <= 0 || read_gbps <= 0 || without.batch_seconds <= 0) return {std::move(taking)};
   const auto seconds = [&](const Below& part, double batch_seconds) {
-    const double missed = std::max(0.0, 1 - static_cast<double>(input.ram_bytes) / part.all);
+    const double missed = std::max(0.0, 1 - static_cast<double>(input.share.ram_bytes) / part.all);
     const double read_seconds = 1e-9 * missed * part.all / read_gbps;
     const double token_seconds = 1e-9 * missed * part.token / read_gbps;
     const double prompt = std::max(kPromptTokens, input.micro_batch);
@@ -99,7 +99,7 @@ double copy_seconds(const ModelIndex& index, const BatchInput& input,
   asked.batch_compute_bytes = 0;
   const GpuShare share = choose_gpu_share(index, asked);
   const double upload_gbps = machine.gpus.empty() ? 0 : machine.gpus.front().upload_gbps;
-  const bool fits = index.info().weight_bytes - share.weight_bytes <= input.ram_bytes;
+  const bool fits = index.info().weight_bytes - share.weight_bytes <= input.share.ram_bytes;
   if (!share.experts.has_value() || upload_gbps <= 0 || !fits) return 0;
   const double prompt = std::max(kPromptTokens, input.micro_batch);
   const double bytes =
@@ -123,7 +123,7 @@ BatchInput larger(const BatchInput& input, uint32_t factor, uint64_t compute_byt
   if (input.share.experts_used > 0) taken += kernel_bytes(taken);
   result.share.bytes = saturating_subtract(input.share.bytes, taken);
   result.share.batch_compute_bytes *= factor;
-  result.ram_bytes = saturating_subtract(input.ram_bytes, more * compute_bytes);
+  result.share.ram_bytes = saturating_subtract(input.share.ram_bytes, more * compute_bytes);
   result.micro_batch *= factor;
   return result;
 }
@@ -139,7 +139,7 @@ GpuShare better_for_batches(const ModelIndex& index, GpuShare staying, const Bat
 
 BatchInput with_copies(const ModelIndex& index, BatchInput input, uint64_t ram_bytes) {
   input.share.experts_used = static_cast<uint32_t>(index.info().expert_used_count);
-  input.ram_bytes = ram_bytes;
+  input.share.ram_bytes = ram_bytes;
   return input;
 }
 
@@ -149,7 +149,7 @@ uint32_t better_micro_batch(const ModelIndex& index, const BatchInput& input,
   uint32_t best = input.micro_batch;
   double least = 0;
   for (uint32_t factor = 1; factor == 1 || factor * input.micro_batch <= most; factor *= 2) {
-    if ((factor - 1) * compute_bytes > input.ram_bytes / kRamParts) break;
+    if ((factor - 1) * compute_bytes > input.share.ram_bytes / kRamParts) break;
     const BatchInput asked = larger(input, factor, compute_bytes);
     double seconds = 0;
     if (copies) {

@@ -14,8 +14,8 @@ inline constexpr uint32_t kGpuBatchTokens = 32;
 
 // What computing batches below a GPU is decided by.
 struct BatchInput {
-  GpuShareInput share;       // with batch_compute_bytes; with experts_used where these are copied
-  uint64_t ram_bytes = 0;    // for weights, of which what is copied has to fit there
+  // With batch_compute_bytes; with experts_used where these are copied, which have to fit ram_bytes.
+  GpuShareInput share;
   bool streams = false;      // also what would fit there
   bool asked = false;        // whether it pays or not
   uint32_t micro_batch = 0;  // tokens

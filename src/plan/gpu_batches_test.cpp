@@ -34,7 +34,9 @@ class GpuBatchesTest : public testing::Test {
     machine_.compute = {{.type = "f16", .threads = 4, .token_gbps = 10, .batch_gbps = 20}};
     machine_.gpus = {{.name = "g", .upload_gbps = 25}};
     set_drive(2);
-    input_ = {.share = {.bytes = kRoom + kPlaces, .batch_compute_bytes = kComputeBytes},
+    input_ = {.share = {.bytes = kRoom + kPlaces,
+                        .ram_bytes = 0,
+                        .batch_compute_bytes = kComputeBytes},
               .micro_batch = 512,
               .threads = 4};
   }
@@ -82,7 +84,7 @@ class MicroBatchTest : public GpuBatchesTest {
     }
     index_ = open(file);
     input_.share.bytes = 8 * kExperts * kMatrix;
-    input_.ram_bytes = 4 * kExperts * kMatrix;
+    input_.share.ram_bytes = 4 * kExperts * kMatrix;
   }
   uint32_t best(uint64_t compute_bytes = 0, uint32_t most = 2048) const {
     return better_micro_batch(index_, input_, compute_bytes, most, machine_);
@@ -114,12 +116,12 @@ TEST_F(GpuBatchesTest, WhereTheCpuIsWaitedForLongerThanAnAnswerReads) {
 }
 
 TEST_F(GpuBatchesTest, OnlyWhereSomethingStreams) {
-  input_.ram_bytes = index_.info().weight_bytes - staying().weight_bytes;
+  input_.share.ram_bytes = index_.info().weight_bytes - staying().weight_bytes;
   EXPECT_FALSE(takes());
   input_.streams = true;
   EXPECT_TRUE(takes()) << "where a mode was asked for";
   input_.streams = false;
-  --input_.ram_bytes;
+  --input_.share.ram_bytes;
   EXPECT_TRUE(takes());
 }
 
@@ -174,19 +176,19 @@ TEST_F(MicroBatchTest, NoLargerThanAllowed) {
 
 TEST_F(MicroBatchTest, ActivationsAreMemoryThatHoldsNoWeights) {
   const uint64_t matrix = kExperts * kMatrix;
-  input_.ram_bytes = 8 * matrix;  // two are missed, and two more for each 512 tokens
+  input_.share.ram_bytes = 8 * matrix;  // two are missed, and two more for each 512 tokens
   EXPECT_EQ(best(), 2048u);
   EXPECT_EQ(best(2 * matrix), 512u);
   machine_.compute.front().batch_gbps = 1;
   input_.share.batch_compute_bytes = matrix;
-  input_.ram_bytes = 0;
+  input_.share.ram_bytes = 0;
   EXPECT_EQ(best(), 1024u) << "there is no more on the GPU";
 }
 
 TEST_F(MicroBatchTest, TheUsualWhereNothingIsGained) {
-  input_.ram_bytes = index_.info().weight_bytes;
+  input_.share.ram_bytes = index_.info().weight_bytes;
   EXPECT_EQ(best(), 512u) << "nothing streams";
-  input_.ram_bytes = 0;
+  input_.share.ram_bytes = 0;
   machine_.gpus.clear();
   EXPECT_EQ(best(), 512u) << "the machine is not known";
 }
@@ -199,7 +201,7 @@ class CopiedMicroBatchTest : public MicroBatchTest {
     constexpr uint64_t kSlack = 4096;
     input_.share.experts_used = 1;
     input_.share.bytes = (1 + kLayers + 2 * kExperts + 16 * 8) * kMatrix + (2 + 16) * kSlack;
-    input_.ram_bytes = index_.info().weight_bytes;
+    input_.share.ram_bytes = index_.info().weight_bytes;
   }
 };
 
@@ -218,13 +220,13 @@ TEST_F(CopiedMicroBatchTest, ActivationsAreMemoryThatCachesNothing) {
 }
 
 TEST_F(CopiedMicroBatchTest, TheUsualWhereNothingIsCopiedFromRam) {
-  input_.ram_bytes = (1 + 16 * kExperts) * kMatrix;
+  input_.share.ram_bytes = (1 + 16 * kExperts) * kMatrix;
   EXPECT_EQ(best(), 2048u);
   EXPECT_EQ(best(kMatrix), 1024u) << "activations take what experts need";
   EXPECT_EQ(best(2 * kMatrix), 512u);
-  input_.ram_bytes = 16 * kExperts * kMatrix - 1;
+  input_.share.ram_bytes = 16 * kExperts * kMatrix - 1;
   EXPECT_EQ(best(), 512u) << "they are read";
-  input_.ram_bytes = index_.info().weight_bytes;
+  input_.share.ram_bytes = index_.info().weight_bytes;
   machine_.gpus.clear();
   EXPECT_EQ(best(), 512u) << "the bus is not known";
 }

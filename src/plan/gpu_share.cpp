@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "base/units.h"
 
@@ -129,6 +130,30 @@ std::optional<GpuShare::Batches> choose_batches(const ModelIndex& index, uint64_
   return batches;
 }
 
+// Layers whose FFN or experts lie on the GPU.
+struct Ffns {
+  std::set<int> whole;
+  std::set<int> ends;  // of others
+  uint64_t left = 0;   // bytes of the GPU
+};
+
+// From the last layer on, at most `most` of them as a whole.
+Ffns choose_ffns(const ModelBytes& bytes, uint64_t left, size_t most) {
+  Ffns ffns{.left = left};
+  for (auto layer = bytes.layers.rbegin(); layer != bytes.layers.rend(); ++layer) {
+    // No gaps: the experts of the next layer are guessed only where those lie below, too.
+    if (ffns.whole.size() == most || layer->second.below > ffns.left) break;
+    ffns.left -= layer->second.below;
+    ffns.whole.insert(layer->first);
+  }
+  for (auto layer = bytes.layers.rbegin(); layer != bytes.layers.rend(); ++layer) {
+    if (ffns.whole.contains(layer->first) || layer->second.ends > ffns.left) continue;
+    ffns.left -= layer->second.ends;
+    ffns.ends.insert(layer->first);
+  }
+  return ffns;
+}
+
 }  // namespace
 
 TensorId GpuShare::Experts::first() const {
@@ -161,27 +186,22 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
       bytes.dense + bytes.experts > left) {
     share.experts = choose_cache(index, left - bytes.dense, input.experts_used);
   }
-  const bool takes_ffns = all_layers && !share.experts.has_value();
-  std::set<int> whole;
-  for (auto layer = bytes.layers.rbegin(); layer != bytes.layers.rend(); ++layer) {
-    // No gaps: the experts of the next layer are guessed only where those lie below, too.
-    if (!takes_ffns || layer->second.below > left) break;
-    left -= layer->second.below;
-    whole.insert(layer->first);
-  }
-  std::set<int> ends;
-  for (auto layer = bytes.layers.rbegin(); layer != bytes.layers.rend(); ++layer) {
-    if (!takes_ffns || whole.contains(layer->first) || layer->second.ends > left) continue;
-    left -= layer->second.ends;
-    ends.insert(layer->first);
+  Ffns ffns;
+  if (all_layers && !share.experts.has_value()) {
+    ffns = choose_ffns(bytes, left, bytes.layers.size());
+    const uint64_t below = bytes.dense + bytes.experts - (left - ffns.left);
+    if (below > input.ram_bytes && !ffns.whole.empty()) {
+      Ffns fewer = choose_ffns(bytes, left, ffns.whole.size() - 1);
+      if (fewer.left < ffns.left) ffns = std::move(fewer);
+    }
   }
   share.on_gpu.resize(index.tensors().size());
   for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
     const TensorInfo& tensor = index.tensor(TensorId{i});
     if (tensor.role == TensorRole::embedding || tensor.left_out) continue;
     const bool dense = share.experts.has_value() && tensor.role != TensorRole::expert;
-    const bool ffn = whole.contains(tensor.layer) ||
-                     (ends.contains(tensor.layer) && ends_ffn(tensor));
+    const bool ffn = ffns.whole.contains(tensor.layer) ||
+                     (ffns.ends.contains(tensor.layer) && ends_ffn(tensor));
     const bool inside = tensor.layer >= first && (dense || !may_stay_below(tensor) || ffn);
     share.on_gpu[i] = tensor.layer < 0 || inside;
     if (share.on_gpu[i]) share.weight_bytes += tensor.bytes;

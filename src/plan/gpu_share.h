@@ -41,6 +41,8 @@ struct GpuShare {
 struct GpuShareInput {
   uint64_t bytes = 0;     // for weights and KV
   uint64_t kv_bytes = 0;  // of all layers
+  // Of RAM, for weights below: those that need more wait for the drive.
+  uint64_t ram_bytes = UINT64_MAX;
   // What a token routes to in a layer, if experts may be copied to the GPU to compute there; else
   // 0.
   uint32_t experts_used = 0;
@@ -51,7 +53,8 @@ struct GpuShareInput {
 // Output and whole layers without their FFN first, as every token needs all of them and the KV
 // cache goes with them, from the last layer on; where all layers are there, FFNs and experts, from
 // the last layer on too, those of a layer as a whole, without gaps, and the last matrices of as
-// many others as fit, or a cache for the experts of all layers. Look-ups of embeddings stay with
+// many others as fit, or a cache for the experts of all layers. Where what stays below waits for
+// the drive, a whole layer less if last matrices fill more then. Look-ups of embeddings stay with
 // the CPU, as llama.cpp keeps them. What batches take comes before all that.
 // Pure.
 GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input);

@@ -33,7 +33,7 @@ class GpuShareTest : public testing::Test {
       for (const char* name : {"attn_q", "attn_output", "ffn_up", "ffn_down"}) {
         const bool ffn = name[0] == 'f';
         add(file, "blk." + std::to_string(layer) + "." + name + ".weight",
-            ffn && layer == wide ? 2 : 1);
+            ffn && layer == wide ? 2 : name == std::string("ffn_down") ? down_ : 1);
       }
     }
     if (drafting == Drafting::in_file) {
@@ -71,6 +71,7 @@ class GpuShareTest : public testing::Test {
 
   TestDirectory directory_;
   ModelIndex index_;
+  uint32_t down_ = 1;  // times as large as others: an FFN's last matrix
 
  private:
   static void add(GgufBytes& file, const std::string& name, uint32_t width = 1) {
@@ -127,6 +128,28 @@ TEST_F(GpuShareTest, WhatIsThereAsAWholeHasNoGaps) {
   EXPECT_FALSE(on_gpu(share, "blk.10.ffn_up.weight"));
   EXPECT_FALSE(on_gpu(share, "blk.9.ffn_up.weight")) << "it would fit";
   EXPECT_TRUE(on_gpu(share, "blk.10.ffn_down.weight")) << "the last matrix alone";
+}
+
+TEST_F(GpuShareTest, OneLessIsWholeWhereTheDriveIsWaitedForAndMatricesFillMore) {
+  down_ = 2;
+  build(true);
+  GpuShareInput input{.bytes = kCoreBytes + 4 * kMatrixBytes, .kv_bytes = kKvBytes};
+  GpuShare share = choose_gpu_share(index_, input);
+  EXPECT_TRUE(on_gpu(share, "blk.11.ffn_up.weight"));
+  EXPECT_FALSE(on_gpu(share, "blk.10.ffn_down.weight")) << "no room for two";
+  const uint64_t below = (3 * kLayers - 3) * kMatrixBytes;
+  input.ram_bytes = below;
+  EXPECT_EQ(choose_gpu_share(index_, input).on_gpu, share.on_gpu) << "RAM holds what is below";
+
+  input.ram_bytes = below - 1;
+  share = choose_gpu_share(index_, input);
+  EXPECT_FALSE(on_gpu(share, "blk.11.ffn_up.weight"));
+  EXPECT_TRUE(on_gpu(share, "blk.11.ffn_down.weight"));
+  EXPECT_TRUE(on_gpu(share, "blk.10.ffn_down.weight"));
+  EXPECT_FALSE(on_gpu(share, "blk.9.ffn_down.weight"));
+
+  input.bytes += kMatrixBytes;
+  EXPECT_TRUE(on_gpu(choose_gpu_share(index_, input), "blk.11.ffn_up.weight")) << "all is full";
 }
 
 TEST_F(GpuShareTest, AllOfItWhereThereIsRoom) {

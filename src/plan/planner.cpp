@@ -89,11 +89,21 @@ bool takes_batches(const PlanInput& input) {
   return has_one_gpu(input.machine) && input.mode != Mode::resident;
 }
 
+// Of a share with all of the KV cache.
+GpuShareInput share_input(const PlanInput& input) {
+  const ModelDemand& demand = input.demand;
+  const uint64_t fixed_bytes = saturating_subtract(demand.fixed_bytes, demand.kv_bytes);
+  return {.bytes = input.gpu_bytes,
+          .kv_bytes = demand.kv_bytes,
+          .ram_bytes = std::max(saturating_subtract(input.budget_bytes, fixed_bytes),
+                                page_cache_bytes(input))};
+}
+
 // `ram_bytes`: of a budget, for weights.
 BatchInput batch_input(const PlanInput& input, GpuShareInput share, uint64_t ram_bytes) {
   share.batch_compute_bytes = input.demand.gpu_activations();
+  share.ram_bytes = std::max(ram_bytes, page_cache_bytes(input));
   return {.share = share,
-          .ram_bytes = std::max(ram_bytes, page_cache_bytes(input)),
           .streams = streams(input.mode),
           .micro_batch = input.demand.micro_batch,
           .threads = input.demand.threads_batch,
@@ -101,7 +111,7 @@ BatchInput batch_input(const PlanInput& input, GpuShareInput share, uint64_t ram
 }
 
 GpuShare choose_gpu(const PlanInput& input) {
-  GpuShareInput asked{.bytes = input.gpu_bytes, .kv_bytes = input.demand.kv_bytes};
+  GpuShareInput asked = share_input(input);
   if (may_copy_experts(input)) {
     asked.experts_used = static_cast<uint32_t>(input.index.info().expert_used_count);
   }
@@ -246,9 +256,8 @@ ModelDemand with_micro_batch(const PlanInput& input, uint32_t most) {
   const ModelDemand& demand = input.demand;
   const GpuShare share = choose_gpu(input);
   if (!takes_batches(input) || share.on_gpu.empty()) return demand;
-  const GpuShareInput asked{.bytes = input.gpu_bytes, .kv_bytes = demand.kv_bytes};
   const uint64_t ram_bytes = saturating_subtract(input.budget_bytes, fixed_bytes(input, share));
-  BatchInput batches = batch_input(input, asked, ram_bytes);
+  BatchInput batches = batch_input(input, share_input(input), ram_bytes);
   if (share.experts.has_value()) batches = with_copies(input.index, batches, ram_bytes);
   const uint32_t tokens = better_micro_batch(input.index, batches, demand.compute_bytes,
                                              std::min(most, demand.context), input.machine);
