@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,5 +29,12 @@ constexpr uint64_t round_up(uint64_t value, uint64_t multiple) {
 
 // a - b, and 0 where that is less than nothing.
 constexpr uint64_t saturating_subtract(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
+
+// REQUIRES: no overflow.
+constexpr uint64_t sum(std::span<const uint64_t> values) {
+  uint64_t total = 0;
+  for (const uint64_t value : values) total += value;
+  return total;
+}
 
 }  // namespace hypura

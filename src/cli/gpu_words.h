@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 
 #include "model/model_index.h"
@@ -14,5 +17,8 @@ std::string slots_text(const ModelIndex& index, const GpuShare::Experts& experts
 std::string places_text(const GpuShare::Experts& experts, uint32_t micro_batch);
 // "2 places for whole matrices and activations, to compute prompts with, 512 tokens at a time".
 std::string places_text(const GpuShare::Batches& batches, uint32_t micro_batch);
+// What one of several GPUs has of `parts`: "of these, 20 layers and the output".
+std::string part_text(std::span<const GpuPart> parts, size_t gpu);
+nlohmann::ordered_json parts_json(std::span<const GpuPart> parts);
 
 }  // namespace hypura::cli

@@ -179,6 +179,7 @@ Json gpu_json(const Engine& engine, const GpuWalkStats& walk) {
       {"layers", gpu.layers},
       {"weight_bytes", gpu.weight_bytes},
       {"kv_bytes", gpu.kv_bytes},
+      {"parts", parts_json(gpu.parts)},
       {"compute_bytes", gpu.compute_bytes + batches.compute_bytes},
       {"cache_bytes", experts.cache_bytes},
       {"cache_slots", gpu.copies_experts() ? experts.slots[experts.first().value] : 0},
@@ -220,7 +221,7 @@ std::string plan_text(const Engine& engine) {
     text += fmt::format(" (trained for {}: expect nonsense beyond)", info.context_length);
   }
   text += '\n';
-  const auto row = [&](const char* tier, uint64_t bytes, const std::string& what) {
+  const auto row = [&](const std::string& tier, uint64_t bytes, const std::string& what) {
     text += fmt::format("  {:<5} {:>10}  {}\n", tier, format_bytes(bytes), what);
   };
   if (plan.gpu.weight_bytes > 0) {
@@ -231,6 +232,9 @@ std::string plan_text(const Engine& engine) {
         fmt::format("KV cache of {} layers {}, activations {}{}", plan.gpu.layers,
                     format_bytes(plan.gpu.kv_bytes), format_bytes(plan.gpu.compute_bytes),
                     plan.gpu.shrunk ? "; less than planned, as its memory is in use" : ""));
+    for (size_t i = 0; i < plan.gpu.parts.size(); ++i) {
+      row(fmt::format("GPU {}", i), plan.gpu.parts[i].bytes(), part_text(plan.gpu.parts, i));
+    }
   }
   if (plan.gpu.experts.has_value()) {
     const GpuShare::Experts& experts = *plan.gpu.experts;

@@ -62,8 +62,8 @@ CommandLine line_for(const RunCommand& command, Words& words) {
               "weights, auto (what is available) or min (default: auto)",
               "SIZE|NN%|auto|min");
   line.option("--gpu-budget", words.gpu_budget,
-              "memory of the GPU for weights, KV and activations: SIZE, auto (what is free) or 0 "
-              "(default: auto)",
+              "memory of the GPU, or of several together, for weights, KV and activations: SIZE, "
+              "auto (what is free) or 0 (default: auto)",
               "SIZE|auto|0");
   line.option("--mode", words.mode,
               "auto, resident, experts or dense: what may stream (default: auto)",

@@ -68,7 +68,9 @@ Result<ContextSize> measure_context(llama_model* model, const llama_context_para
     bytes = std::max(bytes, uint64_t{expected[backend]});
   }
   for (const auto& [type, bytes] : compute_bytes) {
-    (ggml_backend_buft_is_host(type) ? size.compute_bytes : size.gpu_compute_bytes) += bytes;
+    const bool host = ggml_backend_buft_is_host(type);
+    (host ? size.compute_bytes : size.gpu_compute_bytes) += bytes;
+    if (!host) size.gpu_compute_most = std::max(size.gpu_compute_most, bytes);
   }
   const uint64_t vocabulary =
       static_cast<uint64_t>(llama_vocab_n_tokens(llama_model_get_vocab(model)));

@@ -14,6 +14,7 @@ struct ContextSize {
   uint64_t output_bytes = 0;   // logits
   uint64_t gpu_kv_bytes = 0;   // in the GPUs' own memory, as the next
   uint64_t gpu_compute_bytes = 0;
+  uint64_t gpu_compute_most = 0;  // of these, in the memory of one GPU
   bool flash_attention = false;
   uint32_t graph_nodes = 0;  // of one token, that compute something
   uint64_t anonymous_bytes = 0;  // of the process, while the context's bookkeeping exists

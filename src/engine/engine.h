@@ -90,6 +90,7 @@ struct GpuSummary {
   uint32_t layers = 0;        // whose attention and KV are there
   uint64_t weight_bytes = 0;  // of the file's
   std::vector<bool> on_gpu;   // by tensor
+  std::vector<GpuPart> parts;  // of several
   std::optional<GpuShare::Experts> experts;  // that are copied there to be computed with
   std::optional<GpuShare::Batches> batches;  // of what streams below, computed there
   double heat = 0;            // of the model's routing (see Workload), seen or usual
@@ -283,6 +284,7 @@ class Engine {
   EngineOptions options_;
   llama_context_params context_params_;
   ProjectorSize projector_;
+  std::vector<uint64_t> gpu_free_bytes_;  // in front of the model, by GPU
   PlanSummary plan_;
   uint64_t available_bytes_ = 0;  // what others leave, with what this process has already
   uint64_t repack_bytes_read_ = 0;

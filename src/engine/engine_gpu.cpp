@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -17,6 +18,7 @@
 #include "plan/gpu_batches.h"
 #include "plan/gpu_copies.h"
 #include "plan/gpu_share.h"
+#include "plan/gpu_split.h"
 
 namespace hypura {
 namespace {
@@ -35,12 +37,12 @@ Status Engine::choose_gpu() {
     if (const std::optional<GpuDevice> gpu = unified_gpu()) return share_with_unified_gpu(*gpu);
   }
   std::vector<std::string> names;
-  std::vector<uint64_t> free_bytes;
+  gpu_free_bytes_.clear();
   for (const GpuDevice& gpu : gpus) {
     names.push_back(gpu.name);
-    free_bytes.push_back(gpu.free_bytes);
+    gpu_free_bytes_.push_back(gpu.free_bytes);
   }
-  const Result<uint64_t> bytes = resolve(options_.gpu_budget, free_bytes);
+  const Result<uint64_t> bytes = resolve(options_.gpu_budget, gpu_free_bytes_);
   if (!bytes.ok()) {
     Status status = bytes.status();
     if (gpus.empty()) status.because("this build knows none, or its driver is not there");
@@ -64,7 +66,7 @@ Result<ContextSize> Engine::measure_on(const std::vector<GpuDevice>& gpus) {
   return size;
 }
 
-// 0 where no GPU of this machine would take part that has memory of its own.
+// Of each GPU; 0 where none of this machine would take part that has memory of its own.
 Result<uint64_t> Engine::gpu_activations(EngineOptions options) {
   if (options.gpu_budget.kind == GpuBudget::Kind::none) return 0;
   const std::vector<GpuDevice> gpus = discrete_gpus();
@@ -74,13 +76,19 @@ Result<uint64_t> Engine::gpu_activations(EngineOptions options) {
   if (Status status = engine.open_index(); !status.ok()) return status;
   const Result<ContextSize> size = engine.measure_on(gpus);
   if (!size.ok()) return size.status();
-  return size->gpu_compute_bytes;
+  return size->gpu_compute_most;
 }
 
 GpuShareInput Engine::share_input(const ContextSize& size, uint64_t budget_bytes) const {
-  return {.bytes = saturating_subtract(budget_bytes, size.gpu_compute_bytes + projector_.gpu_bytes),
-          .kv_bytes = size.gpu_kv_bytes,
-          .ram_bytes = std::max(budget_beside(size), page_cache_bytes(size))};
+  GpuShareInput input{.kv_bytes = size.gpu_kv_bytes,
+                      .ram_bytes = std::max(budget_beside(size), page_cache_bytes(size))};
+  for (const uint64_t bytes : split_gpu_budget(budget_bytes, gpu_free_bytes_)) {
+    // llama.cpp's projectors lie on the first one.
+    const uint64_t projector_bytes = input.each.empty() ? projector_.gpu_bytes : 0;
+    input.each.push_back(saturating_subtract(bytes, size.gpu_compute_most + projector_bytes));
+    input.bytes += input.each.back();
+  }
+  return input;
 }
 
 uint64_t Engine::budget_beside(const ContextSize& size) const {
@@ -109,7 +117,7 @@ GpuShare Engine::choose_share(const ContextSize& size, uint64_t budget_bytes) {
   if (gpu_may_take_experts()) {
     input.experts_used = static_cast<uint32_t>(index_->info().expert_used_count);
   }
-  GpuShare share = choose_gpu_share(*index_, input);
+  GpuShare share = choose_split_share(*index_, input);
   plan_.gpu.heat = read_heat(options_.statistics_folder, *index_).value_or(kUsualHeat);
   if (share.experts.has_value() && !options_.gpu_takes_experts.has_value()) {
     const CopyRates rates = measure_copies(index_->tensor(share.experts->first()).type);
@@ -192,6 +200,10 @@ Status Engine::share_with_gpu(const std::vector<GpuDevice>& gpus, uint64_t budge
 void Engine::take_share(const GpuShare& share) {
   common_params& params = options_.params;
   params.n_gpu_layers = gpu_layers(*index_, share);
+  std::fill(std::begin(params.tensor_split), std::end(params.tensor_split), 0.0f);
+  for (size_t i = 0; i < share.parts.size(); ++i) {
+    params.tensor_split[i] = static_cast<float>(share.parts[i].layers);
+  }
   context_params_.op_offload = true;
   below_ = names_below(*index_, share);
   params.tensor_buft_overrides.clear();
@@ -211,6 +223,7 @@ void Engine::take_share(const GpuShare& share) {
   plan_.gpu.experts = share.experts;
   plan_.gpu.batches = share.batches;
   plan_.gpu.kv_bytes = share.kv_bytes;
+  plan_.gpu.parts = share.parts;
 }
 
 // What the GPU gets of the file, in the file's order. llama.cpp copies it there page by page, from

@@ -77,6 +77,20 @@ Result<uint64_t> resolve(const GpuBudget& budget, std::span<const uint64_t> free
       .suggest("--gpu-budget auto, or a smaller one");
 }
 
+std::vector<uint64_t> split_gpu_budget(uint64_t bytes, std::span<const uint64_t> free_bytes) {
+  std::vector<uint64_t> each;
+  double usable = 0;
+  for (const uint64_t free : free_bytes) {
+    each.push_back(saturating_subtract(free, kGpuRuntimeBytes));
+    usable += static_cast<double>(each.back());
+  }
+  for (uint64_t& part : each) {
+    const double share = usable > 0 ? static_cast<double>(part) / usable : 0;
+    part = std::min(part, static_cast<uint64_t>(share * static_cast<double>(bytes)));
+  }
+  return each;
+}
+
 uint64_t resolve(const RamBudget& budget, const BudgetBytes& bytes) {
   switch (budget.kind) {
     case RamBudget::Kind::bytes:

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 
@@ -48,6 +49,9 @@ Result<GpuBudget> parse_gpu_budget(std::string_view text);
 // Bytes of GPUs that have `free_bytes`, each less what its driver takes; 0 where there are none.
 // Error: does_not_fit, where more is asked for.
 Result<uint64_t> resolve(const GpuBudget& budget, std::span<const uint64_t> free_bytes);
+
+// Each GPU's part of `bytes`, which resolve() gave, by what it could give.
+std::vector<uint64_t> split_gpu_budget(uint64_t bytes, std::span<const uint64_t> free_bytes);
 
 // The bytes of an automatic or minimum budget are found elsewhere.
 struct BudgetBytes {

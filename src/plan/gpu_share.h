@@ -11,12 +11,24 @@
 
 namespace hypura {
 
+// What lies on one of several GPUs.
+struct GpuPart {
+  uint32_t layers = 0;  // as llama.cpp counts them (gpu_layers())
+  uint64_t weight_bytes = 0;
+  uint64_t kv_bytes = 0;
+  uint64_t bytes() const { return weight_bytes + kv_bytes; }
+  friend GpuPart operator+(const GpuPart& a, const GpuPart& b) {
+    return {a.layers + b.layers, a.weight_bytes + b.weight_bytes, a.kv_bytes + b.kv_bytes};
+  }
+};
+
 // What of a model lies on the GPU. Everything else stays below: in RAM, or on the drive.
 struct GpuShare {
   std::vector<bool> on_gpu;  // by tensor, for good; empty: none
   uint32_t layers = 0;       // the last ones: attention, norms, router, shared experts and KV
   uint64_t weight_bytes = 0;
   uint64_t kv_bytes = 0;
+  std::vector<GpuPart> parts;  // where there are several (choose_split_share())
   // Where the GPU also computes with experts that are not there for good.
   struct Experts {
     std::vector<uint32_t> slots;  // by tensor: so many of its experts can be there at a time
@@ -40,6 +52,7 @@ struct GpuShare {
 
 struct GpuShareInput {
   uint64_t bytes = 0;     // for weights and KV
+  std::vector<uint64_t> each = {};  // of these, by GPU
   uint64_t kv_bytes = 0;  // of all layers
   // Of RAM, for weights below: those that need more wait for the drive.
   uint64_t ram_bytes = UINT64_MAX;

@@ -121,7 +121,8 @@ SavedPlan saved_plan(const PlanInput& input, const Plan& plan) {
                   .bottleneck = plan.prediction.bottleneck};
   for (const Shard& shard : index.shards()) saved.model_bytes += shard.bytes;
   if (plan.gpu.layers > 0) {
-    saved.gpu_budget_bytes = input.gpu_bytes + input.demand.gpu_activations();
+    saved.gpu_budget_bytes =
+        sum(input.gpu_bytes) + input.gpu_bytes.size() * input.demand.gpu_activations();
   }
   const TierBytes tiers = tier_bytes(index, plan);
   saved.pinned_bytes = tiers.ram;

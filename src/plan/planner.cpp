@@ -11,6 +11,7 @@
 #include "plan/budget.h"
 #include "plan/gpu_batches.h"
 #include "plan/gpu_copies.h"
+#include "plan/gpu_split.h"
 #include "plan/placement.h"
 #include "plan/rates.h"
 #include "plan/repacked_placement.h"
@@ -93,7 +94,8 @@ bool takes_batches(const PlanInput& input) {
 GpuShareInput share_input(const PlanInput& input) {
   const ModelDemand& demand = input.demand;
   const uint64_t fixed_bytes = saturating_subtract(demand.fixed_bytes, demand.kv_bytes);
-  return {.bytes = input.gpu_bytes,
+  return {.bytes = sum(input.gpu_bytes),
+          .each = input.gpu_bytes,
           .kv_bytes = demand.kv_bytes,
           .ram_bytes = std::max(saturating_subtract(input.budget_bytes, fixed_bytes),
                                 page_cache_bytes(input))};
@@ -115,7 +117,7 @@ GpuShare choose_gpu(const PlanInput& input) {
   if (may_copy_experts(input)) {
     asked.experts_used = static_cast<uint32_t>(input.index.info().expert_used_count);
   }
-  GpuShare share = choose_gpu_share(input.index, asked);
+  GpuShare share = choose_split_share(input.index, asked);
   const uint64_t ram_bytes = saturating_subtract(input.budget_bytes, fixed_bytes(input, share));
   if (share.experts.has_value()) {
     const int type = input.index.tensor(share.experts->first()).type;
@@ -272,8 +274,8 @@ ModelDemand with_micro_batch(const PlanInput& input, uint32_t most) {
       .machine = input.machine,
       .budget_bytes = input.budget_bytes,
       .mode = input.mode,
-      .gpu_bytes = saturating_subtract(
-          input.gpu_bytes, larger.gpu_activations() + larger.gpu_kernel_bytes - usual),
+      .gpu_bytes = {saturating_subtract(
+          sum(input.gpu_bytes), larger.gpu_activations() + larger.gpu_kernel_bytes - usual)},
       .may_copy_experts = input.may_copy_experts,
       .heat = input.heat};
   return choose_gpu(with_larger).experts.has_value() ? larger : demand;
@@ -335,16 +337,20 @@ uint64_t automatic_budget(const MachineProfile& machine, uint64_t process_base_b
   return bytes;
 }
 
-Result<uint64_t> gpu_bytes(const MachineProfile& machine, const GpuBudget& budget,
-                           const ModelDemand& demand) {
+Result<std::vector<uint64_t>> gpu_bytes(const MachineProfile& machine, const GpuBudget& budget,
+                                        const ModelDemand& demand) {
   std::vector<uint64_t> free_bytes;
-  if (!machine.gpus.empty() && !machine.gpus.front().unified) {
-    const GpuProfile& gpu = machine.gpus.front();
+  for (const GpuProfile& gpu : machine.gpus) {
+    if (gpu.unified) continue;
     free_bytes.push_back(gpu.working_set_bytes > 0 ? gpu.working_set_bytes : gpu.total_bytes);
   }
   const Result<uint64_t> bytes = resolve(budget, free_bytes);
-  if (!bytes.ok()) return bytes;
-  return saturating_subtract(*bytes, demand.gpu_activations() + demand.gpu_kernel_bytes);
+  if (!bytes.ok()) return bytes.status();
+  std::vector<uint64_t> each = split_gpu_budget(*bytes, free_bytes);
+  for (uint64_t& gpu : each) {
+    gpu = saturating_subtract(gpu, demand.gpu_activations() + demand.gpu_kernel_bytes);
+  }
+  return each;
 }
 
 TierBytes tier_bytes(const ModelIndex& index, const Plan& plan) {

@@ -57,7 +57,7 @@ struct PlanInput {
   // The page cache may hold the file where an automatic budget is just too small: bytes that the
   // machine has available; 0: it may not.
   uint64_t available_bytes = 0;
-  uint64_t gpu_bytes = 0;  // of gpus[0] for weights and KV; 0: the GPU takes no part
+  std::vector<uint64_t> gpu_bytes;  // of each discrete GPU for weights and KV
   bool may_copy_experts = true;  // to the GPU, where that pays
   bool copies_routers = true;    // from there, to guess experts by
   std::optional<double> heat;    // of the model's routing (see Workload), where that was seen
@@ -102,10 +102,10 @@ Prediction predict_layout(const PlanInput& input, const Layout* layout, const Gp
 // Bytes of a machine's RAM that `auto` gives to a model there: what an idle system leaves, less a
 // twentieth; of unified memory at most what its GPU may use.
 uint64_t automatic_budget(const MachineProfile& machine, uint64_t process_base_bytes);
-// Of its discrete GPU for weights and KV, beside activations. Error: does_not_fit, where a GPU was
-// asked for and there is none, or a smaller one.
-Result<uint64_t> gpu_bytes(const MachineProfile& machine, const GpuBudget& budget,
-                           const ModelDemand& demand);
+// Of each of its discrete GPUs for weights and KV, beside activations. Error: does_not_fit, where a
+// GPU was asked for and there is none, or a smaller one.
+Result<std::vector<uint64_t>> gpu_bytes(const MachineProfile& machine, const GpuBudget& budget,
+                                        const ModelDemand& demand);
 
 // How a tensor's bytes are spread over tiers.
 struct TierBytes {

@@ -277,7 +277,7 @@ TEST(Planner, AGpuTakesDenseWeightsFirst) {
   Small model({512, 768, 512}, 4);
   model.machine().gpus = {{.name = "g", .total_bytes = kGiB, .memory_gbps = 1000}};
   PlanInput input = model.input(16 * kMiB);
-  input.gpu_bytes = 996 * kKiB;  // 896 of dense weights; the smallest expert tensor has 128
+  input.gpu_bytes = {996 * kKiB};  // 896 of dense weights; the smallest expert tensor has 128
   const Result<Plan> plan = make_plan(input);
   ASSERT_TRUE(plan.ok());
   for (uint32_t i = 0; i < plan->gpu.on_gpu.size(); ++i) {
@@ -292,7 +292,7 @@ TEST(Planner, RoutersOnAGpuHaveACopyWhereExpertsAreGuessed) {
   Small model({512, 768}, 16, 2, true);
   model.machine().gpus = {{.name = "g", .total_bytes = kGiB, .memory_gbps = 1000}};
   PlanInput input = model.input(1);
-  input.gpu_bytes = kMiB;  // 640 KiB and the routers' 16; a layer's experts have 512
+  input.gpu_bytes = {kMiB};  // 640 KiB and the routers' 16; a layer's experts have 512
   input.budget_bytes = least_budget(input) + 256 * kKiB;
   const Result<Plan> plan = make_plan(input);
   ASSERT_TRUE(plan.ok()) << plan.status().to_string();
@@ -312,7 +312,7 @@ TEST(Planner, KvGoesWithItsLayersToTheGpu) {
   PlanInput input = model.input(16 * kMiB);
   EXPECT_EQ(make_plan(input)->gpu.kv_bytes, 0u);
   const uint64_t alone = least_budget(input);
-  input.gpu_bytes = 16 * kMiB;
+  input.gpu_bytes = {16 * kMiB};
   EXPECT_EQ(make_plan(input)->gpu.kv_bytes, 3 * kMiB);
   EXPECT_EQ(make_plan(input)->gpu.layers, 3u);
   EXPECT_LE(least_budget(input), alone - 3 * kMiB);
@@ -335,7 +335,7 @@ class Copying : public testing::Test {
   }
   PlanInput input(uint64_t budget = 16 * kMiB) const {
     PlanInput input = model_.input(budget);
-    input.gpu_bytes = 2400 * kKiB;
+    input.gpu_bytes = {2400 * kKiB};
     return input;
   }
   static bool copies(const PlanInput& input) {
@@ -441,7 +441,7 @@ TEST_F(Copying, ALargerMicroBatchLeavesThemWorthWhile) {
     model_.machine().gpus.front().upload_gbps = upload * kSlow;
     for (uint64_t bytes = 2200 * kKiB; bytes < 2800 * kKiB; bytes += 40 * kKiB) {
       PlanInput asked = input();
-      asked.gpu_bytes = bytes;
+      asked.gpu_bytes = {bytes};
       if (!copies(asked)) continue;
       const ModelDemand chosen = with_micro_batch(asked, 2048);
       (chosen.micro_batch > model_.demand().micro_batch ? larger : usual) += 1;
@@ -450,8 +450,8 @@ TEST_F(Copying, ALargerMicroBatchLeavesThemWorthWhile) {
           .demand = chosen,
           .machine = asked.machine,
           .budget_bytes = asked.budget_bytes,
-          .gpu_bytes = bytes + model_.demand().gpu_activations() - chosen.gpu_activations() -
-                       chosen.gpu_kernel_bytes};
+          .gpu_bytes = {bytes + model_.demand().gpu_activations() - chosen.gpu_activations() -
+                        chosen.gpu_kernel_bytes}};
       EXPECT_TRUE(copies(with_chosen)) << upload << ", " << bytes;
     }
   }
@@ -472,15 +472,17 @@ TEST_F(Copying, ASavedPlanLeavesKernelsTheirs) {
   model_.demand().compute_bytes = 6 * kKiB;
   PlanInput plan = input();
   const uint64_t usual = plan.demand.gpu_activations();
-  const uint64_t all = plan.gpu_bytes + usual;
+  const uint64_t all = plan.gpu_bytes.front() + usual;
   model_.demand() = with_micro_batch(plan, 2048);
   const uint64_t chosen = plan.demand.gpu_activations();
   const uint64_t kernels = plan.demand.gpu_kernel_bytes;
   EXPECT_EQ(kernels, kernel_bytes(chosen - usual));
   EXPECT_GT(kernels, 0u);
-  plan.gpu_bytes = all - chosen - kernels;
+  plan.gpu_bytes = {all - chosen - kernels};
   EXPECT_EQ(saved_plan(plan, *make_plan(plan)).gpu_budget_bytes, all - kernels);
 }
+
+using Bytes = std::vector<uint64_t>;
 
 TEST(GpuBytes, WhatTheGpuHasLessWhatIsTaken) {
   ModelDemand demand{.compute_bytes = 100 * kMiB};
@@ -488,21 +490,32 @@ TEST(GpuBytes, WhatTheGpuHasLessWhatIsTaken) {
   const GpuBudget none{.kind = GpuBudget::Kind::none};
   const GpuBudget two{.kind = GpuBudget::Kind::bytes, .bytes = 2 * kGiB};
   MachineProfile machine;
-  EXPECT_EQ(*gpu_bytes(machine, automatic, demand), 0u);
-  EXPECT_EQ(*gpu_bytes(machine, none, demand), 0u);
+  EXPECT_EQ(*gpu_bytes(machine, automatic, demand), Bytes());
+  EXPECT_EQ(*gpu_bytes(machine, none, demand), Bytes());
   EXPECT_EQ(gpu_bytes(machine, two, demand).status().code(), StatusCode::does_not_fit);
   machine.gpus = {{.name = "g", .total_bytes = 4 * kGiB}};
-  EXPECT_EQ(*gpu_bytes(machine, automatic, demand), 4 * kGiB - 512 * kMiB - 100 * kMiB);
-  EXPECT_EQ(*gpu_bytes(machine, none, demand), 0u);
-  EXPECT_EQ(*gpu_bytes(machine, two, demand), 2 * kGiB - 100 * kMiB);
+  EXPECT_EQ(*gpu_bytes(machine, automatic, demand), Bytes{4 * kGiB - 512 * kMiB - 100 * kMiB});
+  EXPECT_EQ(*gpu_bytes(machine, none, demand), Bytes{0});
+  EXPECT_EQ(*gpu_bytes(machine, two, demand), Bytes{2 * kGiB - 100 * kMiB});
   demand.gpu_compute_bytes = 60 * kMiB;
-  EXPECT_EQ(*gpu_bytes(machine, two, demand), 2 * kGiB - 60 * kMiB);
+  EXPECT_EQ(*gpu_bytes(machine, two, demand), Bytes{2 * kGiB - 60 * kMiB});
   demand.gpu_compute_bytes = 0;
   machine.gpus.front().working_set_bytes = kGiB;
-  EXPECT_EQ(*gpu_bytes(machine, automatic, demand), kGiB - 512 * kMiB - 100 * kMiB);
+  EXPECT_EQ(*gpu_bytes(machine, automatic, demand), Bytes{kGiB - 512 * kMiB - 100 * kMiB});
   EXPECT_EQ(gpu_bytes(machine, two, demand).status().code(), StatusCode::does_not_fit);
   machine.gpus.front().unified = true;
-  EXPECT_EQ(*gpu_bytes(machine, automatic, demand), 0u);
+  EXPECT_EQ(*gpu_bytes(machine, automatic, demand), Bytes());
+}
+
+TEST(GpuBytes, SeveralGiveByWhatTheyHave) {
+  const ModelDemand demand{.compute_bytes = 100 * kMiB};
+  MachineProfile machine;
+  machine.gpus = {{.name = "g", .total_bytes = 2 * kGiB + 512 * kMiB},
+                  {.name = "ram", .total_bytes = 8 * kGiB, .unified = true},
+                  {.name = "h", .total_bytes = 6 * kGiB + 512 * kMiB}};
+  EXPECT_EQ(*gpu_bytes(machine, {}, demand), (Bytes{2 * kGiB - 100 * kMiB, 6 * kGiB - 100 * kMiB}));
+  const GpuBudget four{.kind = GpuBudget::Kind::bytes, .bytes = 4 * kGiB};
+  EXPECT_EQ(*gpu_bytes(machine, four, demand), (Bytes{kGiB - 100 * kMiB, 3 * kGiB - 100 * kMiB}));
 }
 
 TEST(ExpectedHits, UniformSharedAndSkewed) {

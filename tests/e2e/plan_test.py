@@ -351,6 +351,27 @@ class Plan(support.TestCase):
         self.refused(support.DOES_NOT_FIT, "--gpu-budget 1.0 MiB holds no layer", "estimate",
                      support.MODEL, *words, "--gpu-budget", "1M")
 
+    def test_several_gpus_share_by_what_they_have(self):
+        machine = json.loads((support.REPO / "machines" / "pc-rtx4090-64gb-gen4.json").read_text())
+        large = machine["gpus"][0]
+        small = dict(large, total_bytes=large["total_bytes"] // 2, working_set_bytes=large["working_set_bytes"] // 2)
+        machine["gpus"] = [large, small]
+        profile = self.folder / "profile.json"
+        profile.write_text(json.dumps(machine))
+        words = ("estimate", support.MODEL, "--machine", profile, "--ctx", 1024, "-ub", 32)
+        plan = self.done(*words, "--gpu-budget", "40M", "--json").json()
+        # The last one has a copy of the embeddings for its output, too.
+        embeddings = sum(part["weight_bytes"] for part in plan["gpu_parts"]) - plan["gpu_bytes"]
+        self.assertTrue(0 < embeddings < 5e6, embeddings)
+        self.assertEqual(sum(part["kv_bytes"] for part in plan["gpu_parts"]), plan["gpu_kv_bytes"])
+        first, second = (part["weight_bytes"] + part["kv_bytes"] for part in plan["gpu_parts"])
+        self.assertTrue(1.2 < first / second < 3.5, plan["gpu_parts"])
+        table = self.done(*words, "--gpu-budget", "40M").stdout
+        self.assertRegex(table, r"GPU 0 +[\d.]+ MiB .* of these, \d layers\n")
+        self.assertRegex(table, r"GPU 1 +[\d.]+ MiB .* of these, \d layers and the output\n")
+        one = self.done("estimate", support.MODEL, "--machine", "pc-rtx4090-64gb-gen4", "--json").json()
+        self.assertEqual(one["gpu_parts"], [])
+
     def test_a_gpu_computes_prompts_of_what_streams_where_that_is_faster(self):
         model = self.folder / "moe.gguf"
         subprocess.run([os.environ["HYPURA_MAKE_MODEL"], "--preset", "moe-7g", "--sparse", "--out", model],

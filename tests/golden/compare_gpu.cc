@@ -1,7 +1,8 @@
 // hypura_compare_gpu MODEL: on this machine's GPU, compares the logits of what streams with those
 // of the same kernels where nothing does, bit for bit: experts that are copied there with the whole
 // model there, what is below it with the same below it from RAM. And says how far those of the
-// prompt are from the CPU's, as the normalised mean square error.
+// prompt are from the CPU's, as the normalised mean square error. Several GPUs get no copies, and
+// no batches of what is below them.
 #include <fmt/format.h>
 
 #include <cstdint>
@@ -136,7 +137,8 @@ std::string Comparison::compare_below(double share, bool batches) {
 
 std::string Comparison::run() {
   quiet_llama_log(false);
-  if (discrete_gpus().size() != 1) return "needs one GPU with memory of its own";
+  const size_t gpus = discrete_gpus().size();
+  if (gpus == 0) return "needs a GPU with memory of its own";
   EngineOptions cpu = resident_options(script_);
   cpu.gpu_budget = {.kind = GpuBudget::Kind::none};
   if (std::string text = trace(cpu, cpu_, all_); !text.empty()) return text;
@@ -145,10 +147,10 @@ std::string Comparison::run() {
   if (!text.empty()) return "all on the GPU: " + text;
   tell("all on the GPU", reference);
   const Result<ModelIndex> index = ModelIndex::open(script_.model);
-  if (index->info().expert_count > 0) text = compare_copies(reference);
+  if (index->info().expert_count > 0 && gpus == 1) text = compare_copies(reference);
   for (const double share : {0.6, 0.3}) {
     for (const bool batches : {false, true}) {
-      if (text.empty()) text = compare_below(share, batches);
+      if (text.empty() && (gpus == 1 || !batches)) text = compare_below(share, batches);
     }
   }
   return text;

@@ -691,6 +691,40 @@ TEST(GpuMemory, LessThanItSaysShrinksTheShare) {
   EXPECT_EQ(in_child(work, kSeconds), "");
 }
 
+// Of two GPUs each has nearly half of what lies there, though it is the last layers that have
+// their experts there.
+std::string share_with_two() {
+  Script script{.model = kStoryteller, .prompt_tokens = 81};
+  script.flash_attention = LLAMA_FLASH_ATTN_TYPE_ENABLED;
+  Trace reference;
+  PlanSummary all;
+  std::string text = run_whole(script, HostGpuKind::two, &reference, &all);
+  if (!text.empty()) return text;
+  const uint64_t each = gpu_bytes(all, 0.3);
+  limit_host_gpu(each);
+  for (const RamBudget& budget : {ram_for(all, 1.2), ram_for(all, 0.2)}) {
+    EngineOptions options = streamed_options(script, budget);
+    options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = 2 * each};
+    auto engine = Engine::open(options);
+    if (!engine.ok()) return engine.status().to_string();
+    const GpuSummary& gpu = (*engine)->plan().gpu;
+    if (gpu.shrunk) return "it shrank";
+    if (gpu.parts.size() != 2) return "other parts";
+    for (size_t i = 0; i < 2; ++i) {
+      const uint64_t bytes = gpu.parts[i].bytes();
+      const std::string at = fmt::format("{} B of {} on GPU {}", bytes, all.gpu.weight_bytes, i);
+      if (bytes < all.gpu.weight_bytes / 5) return at;
+      if (host_gpu_bytes(i) < bytes) return fmt::format("{}: {} there", at, host_gpu_bytes(i));
+    }
+    auto trace = run_script(**engine, script);
+    if (!trace.ok()) return trace.status().to_string();
+    if (text = difference(reference, *trace); !text.empty()) return text;
+  }
+  return std::string();
+}
+
+TEST(GpuMemory, TwoShareByBytes) { EXPECT_EQ(in_child(share_with_two, kSeconds), ""); }
+
 // What a part on the GPU leaves in RAM is locked for it, unless it refuses.
 std::string lock_ram() {
   const Script script{.model = kStoryteller, .prompt_tokens = 40, .generated_tokens = 4};

@@ -17,7 +17,6 @@ uint64_t g_free_bytes = 0;
 uint64_t g_real_bytes = 0;
 HostGpuKind g_kind = HostGpuKind::discrete;
 size_t g_count = 1;
-std::atomic<uint64_t> g_bytes = 0;
 std::atomic<uint64_t> g_graphs = 0;
 std::atomic<uint64_t> g_shown_bytes = 0;
 uint64_t g_graphs_until_broken = 0;  // 0: never
@@ -31,19 +30,22 @@ ggml_status (*g_cpu_compute)(ggml_backend_t, ggml_cgraph*) = nullptr;
 ggml_backend_dev_t cpu() { return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU); }
 
 struct HostGpu {
+  const char* name = nullptr;  // llama.cpp tells buffer types apart by their names
   ggml_backend_device device{};
   ggml_backend_buffer_type type{};
+  std::atomic<uint64_t> bytes = 0;
 };
 std::array<HostGpu, 2> g_gpus;
 HostGpu& of(ggml_backend_dev_t device) { return *static_cast<HostGpu*>(device->context); }
 
 void free_buffer(ggml_backend_buffer_t buffer) {
-  g_bytes -= buffer->size;
+  of(buffer->buft->device).bytes -= buffer->size;
   g_cpu_free(buffer);
 }
 
 ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t type, size_t size) {
-  if (g_bytes + size > g_real_bytes) {
+  HostGpu& gpu = of(type->device);
+  if (gpu.bytes + size > g_real_bytes) {
     ggml_log_callback log = nullptr;
     void* user_data = nullptr;
     ggml_log_get(&log, &user_data);
@@ -56,7 +58,7 @@ ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t type, size_t size) {
   g_cpu_free = buffer->iface.free_buffer;
   buffer->iface.free_buffer = free_buffer;
   buffer->buft = type;
-  g_bytes += buffer->size;
+  gpu.bytes += buffer->size;
   return buffer;
 }
 
@@ -78,7 +80,8 @@ void set_tensor_async(ggml_backend_t, ggml_tensor* tensor, const void* data, siz
   ggml_backend_tensor_set(tensor, data, offset, size);
 }
 
-const char* name(ggml_backend_dev_t) { return "HostGPU"; }
+const char* name(ggml_backend_dev_t device) { return of(device).name; }
+const char* type_name(ggml_backend_buffer_type_t type) { return name(type->device); }
 const char* description(ggml_backend_dev_t) { return "a GPU that the CPU plays"; }
 void memory(ggml_backend_dev_t, size_t* free, size_t* total) { *free = *total = g_free_bytes; }
 enum ggml_backend_dev_type type(ggml_backend_dev_t) {
@@ -174,7 +177,7 @@ void make(HostGpu& gpu) {
                           .event_synchronize = await_event},
                 .reg = registry(),
                 .context = &gpu};
-  gpu.type = {.iface = {.get_name = [](ggml_backend_buffer_type_t) { return "HostGPU"; },
+  gpu.type = {.iface = {.get_name = type_name,
                         .alloc_buffer = allocate,
                         .get_alignment = [](ggml_backend_buffer_type_t) -> size_t { return 64; }},
               .device = &gpu.device,
@@ -186,6 +189,8 @@ void make(HostGpu& gpu) {
 void register_host_gpu(uint64_t free_bytes, uint64_t real_bytes, HostGpuKind kind) {
   g_kind = kind;
   g_count = kind == HostGpuKind::two ? 2 : 1;
+  g_gpus[0].name = "HostGPU0";
+  g_gpus[1].name = "HostGPU1";
   for (HostGpu& gpu : g_gpus) make(gpu);
   g_free_bytes = free_bytes;
   g_real_bytes = real_bytes;
@@ -198,7 +203,8 @@ void break_host_gpu_copies(uint64_t copies) { g_copies_until_broken = copies; }
 
 void let_host_gpu_lock(bool allowed) { g_locks = allowed; }
 
-uint64_t host_gpu_bytes() { return g_bytes; }
+uint64_t host_gpu_bytes() { return host_gpu_bytes(0) + host_gpu_bytes(1); }
+uint64_t host_gpu_bytes(size_t gpu) { return g_gpus[gpu].bytes; }
 uint64_t host_gpu_locked_bytes() {
   uint64_t bytes = 0;
   for (const auto& [memory, size] : g_locked) bytes += size;

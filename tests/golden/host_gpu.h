@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace hypura::golden {
@@ -25,8 +26,9 @@ void break_host_gpu(uint64_t graphs);
 // The same of the `copies`-th copy into what it has for weights.
 void break_host_gpu_copies(uint64_t copies);
 
-// Of its memory, now.
+// Of its memory, now; of two, of both or of one of them.
 uint64_t host_gpu_bytes();
+uint64_t host_gpu_bytes(size_t gpu);
 // Of RAM, shown to it by now.
 uint64_t host_gpu_shown_bytes();
 // Of RAM, locked for it now.

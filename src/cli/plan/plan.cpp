@@ -5,8 +5,10 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "cli/command_line.h"
 #include "cli/output_file.h"
 #include "cli/plan/fetch_header.h"
@@ -239,7 +241,8 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   // All that were profiled.
   if (!here) measured->demand.threads = measured->demand.threads_batch = 0;
 
-  const Result<uint64_t> gpu = gpu_bytes(*machine, engine.gpu_budget, measured->demand);
+  const Result<std::vector<uint64_t>> gpu =
+      gpu_bytes(*machine, engine.gpu_budget, measured->demand);
   if (!gpu.ok()) return gpu.status();
   PlanInput input{.index = measured->index,
                   .demand = measured->demand,
@@ -257,7 +260,7 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   }
   // As `run` does: not for the least, nor on a machine that was measured in a second.
   const bool known = !here || known_machine(engine.model_path).has_value();
-  if (*gpu > 0 && known && options.engine.ram_budget.kind != RamBudget::Kind::minimum) {
+  if (sum(*gpu) > 0 && known && options.engine.ram_budget.kind != RamBudget::Kind::minimum) {
     measured->demand = with_micro_batch(input, engine.micro_batch_most);
     input.gpu_bytes = *gpu_bytes(*machine, engine.gpu_budget, measured->demand);
   }

@@ -18,7 +18,7 @@ TEST(CarryOut, TheGpusPartIsThePlansDecision) {
   const ModelDemand demand{.context = 64, .micro_batch = 32};
   const MachineProfile machine;
   const PlanInput input{
-      .index = index, .demand = demand, .machine = machine, .gpu_bytes = 5 * kMiB};
+      .index = index, .demand = demand, .machine = machine, .gpu_bytes = {5 * kMiB}};
   SavedPlan plan = saved_plan(
       input, {.mode = Mode::experts, .budget_bytes = kGiB, .gpu = {.layers = 1}});
   for (const bool copies : {false, true}) {

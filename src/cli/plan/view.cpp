@@ -259,7 +259,8 @@ std::string plan_table(const PlanView& view) {
       printable(info.quantization), format_bytes(info.weight_bytes),
       machine_text(view.input.machine), to_string(plan.mode), view.input.demand.context,
       format_bytes(plan.budget_bytes), "tier", "bytes", "share", "of a token", "what");
-  const auto row = [&](const char* tier, uint64_t bytes, double seconds, const std::string& what) {
+  const auto row = [&](const std::string& tier, uint64_t bytes, double seconds,
+                       const std::string& what) {
     const double share = static_cast<double>(bytes) / static_cast<double>(info.weight_bytes);
     text += fmt::format("{:<6}{:>11}{:>6.1f} %{:>10.1f} ms  {}\n", tier, format_bytes(bytes),
                         100 * share, 1e3 * seconds, what);
@@ -268,6 +269,9 @@ std::string plan_table(const PlanView& view) {
   if (uses_gpu(view)) {
     row("GPU", tiers.gpu, token.gpu_seconds, "weights in its memory");
     row("GPU", plan.gpu.kv_bytes, 0, fmt::format("KV cache of {} layers", plan.gpu.layers));
+    for (size_t i = 0; i < plan.gpu.parts.size(); ++i) {
+      row(fmt::format("GPU {}", i), plan.gpu.parts[i].bytes(), 0, part_text(plan.gpu.parts, i));
+    }
   }
   if (plan.gpu.experts.has_value()) {
     const GpuShare::Experts& experts = *plan.gpu.experts;
@@ -363,6 +367,7 @@ std::string plan_json(const PlanView& view) {
                {"streamed_bytes", tiers.drive}};
   const GpuShare::Experts experts = plan.gpu.experts.value_or(GpuShare::Experts{});
   const GpuShare::Batches batches = plan.gpu.batches.value_or(GpuShare::Batches{});
+  json["gpu_parts"] = parts_json(plan.gpu.parts);
   json["gpu_cache_bytes"] = experts.cache_bytes;
   json["gpu_cache_slots"] = plan.gpu.experts ? experts.slots[experts.first().value] : 0;
   json["gpu_place_bytes"] = std::max(experts.place_bytes, batches.place_bytes);
