@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 namespace hypura::cli {
 
 std::string slots_text(const ModelIndex& index, const GpuShare::Experts& experts) {
@@ -23,19 +21,16 @@ std::string places_text(const GpuShare::Batches& batches, uint32_t micro_batch) 
                      batches.places, micro_batch);
 }
 
-std::string part_text(std::span<const GpuPart> parts, size_t gpu) {
-  const auto later = parts.subspan(gpu + 1);
-  const bool output = parts[gpu].layers > 0 && std::all_of(later.begin(), later.end(), [](auto& p) {
-                        return p.layers == 0;
-                      });
-  return fmt::format("of these, {} layers{}", parts[gpu].layers - (output ? 1 : 0),
-                     output ? " and the output" : "");
+std::string part_text(const GpuPart& part) {
+  return fmt::format("of these weights and KV, {} layers{}", part.layers,
+                     part.output ? " and the output" : "");
 }
 
 nlohmann::ordered_json parts_json(std::span<const GpuPart> parts) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   for (const GpuPart& part : parts) {
     json.push_back({{"layers", part.layers},
+                    {"output", part.output},
                     {"weight_bytes", part.weight_bytes},
                     {"kv_bytes", part.kv_bytes}});
   }

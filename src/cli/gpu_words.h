@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -17,8 +16,8 @@ std::string slots_text(const ModelIndex& index, const GpuShare::Experts& experts
 std::string places_text(const GpuShare::Experts& experts, uint32_t micro_batch);
 // "2 places for whole matrices and activations, to compute prompts with, 512 tokens at a time".
 std::string places_text(const GpuShare::Batches& batches, uint32_t micro_batch);
-// What one of several GPUs has of `parts`: "of these, 20 layers and the output".
-std::string part_text(std::span<const GpuPart> parts, size_t gpu);
+// "of these weights and KV, 20 layers and the output", of one of several GPUs.
+std::string part_text(const GpuPart& part);
 nlohmann::ordered_json parts_json(std::span<const GpuPart> parts);
 
 }  // namespace hypura::cli

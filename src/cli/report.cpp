@@ -233,7 +233,7 @@ std::string plan_text(const Engine& engine) {
                     format_bytes(plan.gpu.kv_bytes), format_bytes(plan.gpu.compute_bytes),
                     plan.gpu.shrunk ? "; less than planned, as its memory is in use" : ""));
     for (size_t i = 0; i < plan.gpu.parts.size(); ++i) {
-      row(fmt::format("GPU {}", i), plan.gpu.parts[i].bytes(), part_text(plan.gpu.parts, i));
+      row(fmt::format("GPU {}", i), plan.gpu.parts[i].bytes(), part_text(plan.gpu.parts[i]));
     }
   }
   if (plan.gpu.experts.has_value()) {

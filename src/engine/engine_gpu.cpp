@@ -82,11 +82,13 @@ Result<uint64_t> Engine::gpu_activations(EngineOptions options) {
 GpuShareInput Engine::share_input(const ContextSize& size, uint64_t budget_bytes) const {
   GpuShareInput input{.kv_bytes = size.gpu_kv_bytes,
                       .ram_bytes = std::max(budget_beside(size), page_cache_bytes(size))};
+  // llama.cpp's projectors lie on the first one, and count as others' where its part is smaller.
+  uint64_t projector_bytes = projector_.gpu_bytes;
   for (const uint64_t bytes : split_gpu_budget(budget_bytes, gpu_free_bytes_)) {
-    // llama.cpp's projectors lie on the first one.
-    const uint64_t projector_bytes = input.each.empty() ? projector_.gpu_bytes : 0;
-    input.each.push_back(saturating_subtract(bytes, size.gpu_compute_most + projector_bytes));
+    const uint64_t part = saturating_subtract(bytes, size.gpu_compute_most);
+    input.each.push_back(saturating_subtract(part, projector_bytes));
     input.bytes += input.each.back();
+    projector_bytes = saturating_subtract(projector_bytes, part);
   }
   return input;
 }
@@ -188,7 +190,8 @@ Status Engine::share_with_gpu(const std::vector<GpuDevice>& gpus, uint64_t budge
     gpu = {.shrunk = gpu.shrunk};
     if (!asked) return Status();
     return holds_no_layer({.budget_bytes = budget_bytes,
-                           .compute_bytes = size.gpu_compute_bytes,
+                           .gpus = gpus.size(),
+                           .compute_bytes = size.gpu_compute_most,
                            .kv_bytes = size.gpu_kv_bytes});
   }
   take_share(share);
@@ -202,7 +205,7 @@ void Engine::take_share(const GpuShare& share) {
   params.n_gpu_layers = gpu_layers(*index_, share);
   std::fill(std::begin(params.tensor_split), std::end(params.tensor_split), 0.0f);
   for (size_t i = 0; i < share.parts.size(); ++i) {
-    params.tensor_split[i] = static_cast<float>(share.parts[i].layers);
+    params.tensor_split[i] = static_cast<float>(share.parts[i].counted);
   }
   context_params_.op_offload = true;
   below_ = names_below(*index_, share);

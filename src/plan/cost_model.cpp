@@ -105,8 +105,8 @@ const KernelRates& Model::rates(uint32_t id, bool batch) {
   if (!added) return found->second;
   const MachineProfile& machine = input_.machine;
   KernelRates& rates = found->second;
-  rates = gpu ? kernel_rates(machine.gpus.front().compute, type_name(info(id).type), 0,
-                             machine.gpus.front().memory_gbps)
+  rates = gpu ? kernel_rates(main_gpu(machine).compute, type_name(info(id).type), 0,
+                             main_gpu(machine).memory_gbps)
               : kernel_rates(machine.compute, type_name(info(id).type), threads(batch),
                              machine.memory.read_gbps);
   for (double* rate : {&rates.token, &rates.batch, &rates.expert}) *rate *= 1e9 * pace_.compute;
@@ -147,7 +147,7 @@ double Model::hits(uint32_t id) const {
 }
 
 double Model::upload_seconds(double bytes) const {
-  const double rate = 1e9 * input_.machine.gpus.front().upload_gbps * pace_.compute;
+  const double rate = 1e9 * main_gpu(input_.machine).upload_gbps * pace_.compute;
   return rate > 0 ? bytes / rate : 0;
 }
 
@@ -208,8 +208,8 @@ void Model::add_expert(uint32_t id, ExpertStage& stage, WalkStep& on_chip, Token
 // Attention reads the whole cache, once a token, at the speed of memory.
 double Model::kv_seconds() const {
   const MachineProfile& machine = input_.machine;
-  const bool gpu = !input_.on_gpu.empty() && machine.gpus.front().memory_gbps > 0;
-  const double gbps = gpu ? machine.gpus.front().memory_gbps : machine.memory.read_gbps;
+  const bool gpu = !input_.on_gpu.empty() && main_gpu(machine).memory_gbps > 0;
+  const double gbps = gpu ? main_gpu(machine).memory_gbps : machine.memory.read_gbps;
   if (gbps <= 0) return 0;
   return input_.work.kv_bytes_per_token * input_.work.kv_tokens / (gbps * 1e9 * pace_.compute);
 }
@@ -385,9 +385,9 @@ std::string token_bottleneck(const CostInput& input, const TokenCost& cost) {
                        cost.upload_bytes * 1e-9 / cost.upload_seconds);
   }
   const std::pair<double, const char*> parts[] = {
-      {cost.ram_seconds, input.machine.gpus.empty() || !input.machine.gpus.front().unified
-                             ? "CPU: multiplying weights in RAM"
-                             : "GPU: multiplying weights in unified memory"},
+      {cost.ram_seconds, main_gpu(input.machine).unified
+                             ? "GPU: multiplying weights in unified memory"
+                             : "CPU: multiplying weights in RAM"},
       {cost.gpu_seconds, "GPU: multiplying weights in its memory"},
       {cost.kv_seconds, "memory: attention over the KV cache"},
       {cost.call_seconds, "calls of the kernels"},

@@ -38,7 +38,7 @@ struct CostInput {
   Workload work;
   // Null: everything is in memory. A tensor on the GPU has Home::unused in it.
   const Layout* layout = nullptr;
-  // By tensor; empty: none. With the rates of gpus[0].
+  // By tensor; empty: none. With the rates of main_gpu().
   std::vector<bool> on_gpu = {};
   // By tensor, how many of its experts can be on the GPU at a time, which computes with all that
   // are used: what is missed is copied there. 0: they compute where they lie; empty: all do.

@@ -71,7 +71,7 @@ Choice choose(const ModelIndex& index, GpuShare staying, const BatchInput& input
   const bool large = taking.batches->bytes() > asked.bytes / kRoomParts;
   if (large && taking.layers < staying.layers) return {std::move(staying)};
 
-  const double upload_gbps = machine.gpus.empty() ? 0 : machine.gpus.front().upload_gbps;
+  const double upload_gbps = main_gpu(machine).upload_gbps;
   const double read_gbps = drive_gbps(machine.drive, kReads);
   const Below without = below(index, staying, input, machine);
   const Below with = below(index, taking, input, machine);
@@ -98,7 +98,7 @@ double copy_seconds(const ModelIndex& index, const BatchInput& input,
   GpuShareInput asked = input.share;
   asked.batch_compute_bytes = 0;
   const GpuShare share = choose_gpu_share(index, asked);
-  const double upload_gbps = machine.gpus.empty() ? 0 : machine.gpus.front().upload_gbps;
+  const double upload_gbps = main_gpu(machine).upload_gbps;
   const bool fits = index.info().weight_bytes - share.weight_bytes <= input.share.ram_bytes;
   if (!share.experts.has_value() || upload_gbps <= 0 || !fits) return 0;
   const double prompt = std::max(kPromptTokens, input.micro_batch);

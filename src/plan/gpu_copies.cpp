@@ -20,7 +20,7 @@ constexpr double kLayerSeconds = 100e-6;
 CopyRates copy_rates(const MachineProfile& machine, int ggml_type, int threads) {
   const KernelRates cpu =
       kernel_rates(machine.compute, type_name(ggml_type), threads, machine.memory.read_gbps);
-  return {.upload_gbps = machine.gpus.empty() ? 0 : machine.gpus.front().upload_gbps,
+  return {.upload_gbps = main_gpu(machine).upload_gbps,
           .cpu_gbps = cpu.expert,
           .layer_seconds = kLayerSeconds};
 }

@@ -16,6 +16,9 @@ namespace {
 constexpr const char* kBlock = "blk.";
 // Alignment and the padding that GPUs want behind a tensor.
 constexpr uint64_t kTensorSlack = 4096;
+// Of a layer's FFN or experts, what must be won where it leaves the GPU: the CPU computes it then,
+// and one of the two waits for the other.
+constexpr uint64_t kWorthParts = 8;
 // One is filled while another computes.
 constexpr uint32_t kPlaces = 2;
 
@@ -192,7 +195,8 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
     const uint64_t below = bytes.dense + bytes.experts - (left - ffns.left);
     if (below > input.ram_bytes && !ffns.whole.empty()) {
       Ffns fewer = choose_ffns(bytes, left, ffns.whole.size() - 1);
-      if (fewer.left < ffns.left) ffns = std::move(fewer);
+      const uint64_t worth = bytes.layers.at(*ffns.whole.begin()).below / kWorthParts;
+      if (fewer.left + worth <= ffns.left) ffns = std::move(fewer);
     }
   }
   share.on_gpu.resize(index.tensors().size());
@@ -225,8 +229,10 @@ Status holds_no_layer(const EmptyShare& share) {
   return Status(StatusCode::does_not_fit,
                 fmt::format("--gpu-budget {} holds no layer of this model",
                             format_bytes(share.budget_bytes)))
-      .because(fmt::format("activations take {}, KV {} over all layers",
-                           format_bytes(share.compute_bytes), format_bytes(share.kv_bytes)))
+      .because(fmt::format("activations take {}{}, KV {} over all layers",
+                           format_bytes(share.compute_bytes),
+                           share.gpus > 1 ? fmt::format(" on each of {} GPUs", share.gpus) : "",
+                           format_bytes(share.kv_bytes)))
       .suggest("a larger one, 0, a smaller --ctx or a smaller -ub");
 }
 

@@ -13,13 +13,13 @@ namespace hypura {
 
 // What lies on one of several GPUs.
 struct GpuPart {
-  uint32_t layers = 0;  // as llama.cpp counts them (gpu_layers())
-  uint64_t weight_bytes = 0;
+  uint32_t counted = 0;  // of gpu_layers()
+  uint32_t layers = 0;   // of these, those that have weights there
+  bool output = false;
+  uint64_t weight_bytes = 0;  // with a copy of embeddings that are the output
   uint64_t kv_bytes = 0;
   uint64_t bytes() const { return weight_bytes + kv_bytes; }
-  friend GpuPart operator+(const GpuPart& a, const GpuPart& b) {
-    return {a.layers + b.layers, a.weight_bytes + b.weight_bytes, a.kv_bytes + b.kv_bytes};
-  }
+  GpuPart& operator+=(const GpuPart& other);
 };
 
 // What of a model lies on the GPU. Everything else stays below: in RAM, or on the drive.
@@ -79,8 +79,9 @@ int gpu_layers(const ModelIndex& index, const GpuShare& share);
 // Of a --gpu-budget that somebody asks for, and that comes to nothing.
 struct EmptyShare {
   uint64_t budget_bytes = 0;
-  uint64_t compute_bytes = 0;
-  uint64_t kv_bytes = 0;  // over all layers
+  size_t gpus = 1;             // that share it
+  uint64_t compute_bytes = 0;  // of each
+  uint64_t kv_bytes = 0;       // over all layers
 };
 Status holds_no_layer(const EmptyShare& share);
 

@@ -20,11 +20,20 @@ constexpr uint64_t kWhole = kCore + 8 * kMatrix;
 // Layers of two matrices of attention and eight of FFN, an output of one.
 class GpuSplitTest : public testing::Test {
  protected:
-  GpuSplitTest() {
+  GpuSplitTest() { build(false); }
+  // `drafting`: embeddings are the output, and behind the others is a layer that only drafts, with
+  // an output of its own, which llama.cpp leaves out.
+  void build(bool drafting) {
     GgufBytes file;
-    file.text("general.architecture", "tiny").number("tiny.block_count", kLayers);
+    file.text("general.architecture", "tiny");
+    file.number("tiny.block_count", kLayers + (drafting ? 1 : 0));
     add(file, "token_embd.weight", 3);
-    add(file, "output.weight", 1);
+    if (!drafting) add(file, "output.weight", 1);
+    const std::string draft = "blk." + std::to_string(kLayers) + ".";
+    for (const char* name : {"nextn.eh_proj.weight", "nextn.shared_head_head.weight",
+                             "attn_q.weight", "ffn_up.weight"}) {
+      if (drafting) add(file, draft + name, 4);
+    }
     for (uint32_t layer = 0; layer < kLayers; ++layer) {
       const std::string block = "blk." + std::to_string(layer) + ".";
       add(file, block + "attn_q.weight", 2);
@@ -44,16 +53,19 @@ class GpuSplitTest : public testing::Test {
     EXPECT_EQ(share.parts.size(), each.size());
     for (size_t i = 0; i < share.parts.size(); ++i) {
       EXPECT_LE(share.parts[i].bytes(), each[i]) << i;
-      all = all + share.parts[i];
+      all += share.parts[i];
     }
-    EXPECT_EQ(all.layers, static_cast<uint32_t>(gpu_layers(index_, share)));
-    EXPECT_EQ(all.weight_bytes, share.weight_bytes);
+    EXPECT_EQ(all.counted, static_cast<uint32_t>(gpu_layers(index_, share)));
+    EXPECT_EQ(all.layers, share.layers);
+    EXPECT_TRUE(all.output);
+    EXPECT_EQ(all.weight_bytes, share.weight_bytes + copied_bytes_);
     EXPECT_EQ(all.kv_bytes, share.kv_bytes);
     return share;
   }
 
   TestDirectory directory_;
   ModelIndex index_;
+  uint64_t copied_bytes_ = 0;  // of embeddings
 
  private:
   static void add(GgufBytes& file, const std::string& name, uint32_t width) {
@@ -91,6 +103,16 @@ TEST_F(GpuSplitTest, EachHasTheSameShareOfWhatItCould) {
       EXPECT_NEAR(filling, 12.0 * kWhole / static_cast<double>(sum(each)), 0.1) << i;
     }
   }
+}
+
+TEST_F(GpuSplitTest, EmbeddingsAreCopiedAndDraftingLayersAreNot) {
+  build(true);
+  copied_bytes_ = 3 * kMatrix;
+  for (uint64_t bytes = 0; bytes < 8 * kWhole; bytes += kWhole / 7) share_of({bytes, bytes});
+  const GpuShare share = share_of({8 * kWhole, 8 * kWhole});
+  EXPECT_EQ(share.layers, kLayers);
+  EXPECT_EQ(share.parts[0].counted, share.parts[0].layers);
+  EXPECT_EQ(share.parts[1].counted, share.parts[1].layers + 2) << "the drafting one and the output";
 }
 
 TEST_F(GpuSplitTest, OneWithoutRoomForALayerHasNone) {

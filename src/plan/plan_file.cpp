@@ -121,8 +121,9 @@ SavedPlan saved_plan(const PlanInput& input, const Plan& plan) {
                   .bottleneck = plan.prediction.bottleneck};
   for (const Shard& shard : index.shards()) saved.model_bytes += shard.bytes;
   if (plan.gpu.layers > 0) {
-    saved.gpu_budget_bytes =
-        sum(input.gpu_bytes) + input.gpu_bytes.size() * input.demand.gpu_activations();
+    for (const uint64_t bytes : input.gpu_bytes) {
+      if (bytes > 0) saved.gpu_budget_bytes += bytes + input.demand.gpu_activations();
+    }
   }
   const TierBytes tiers = tier_bytes(index, plan);
   saved.pinned_bytes = tiers.ram;

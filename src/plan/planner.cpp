@@ -300,11 +300,16 @@ Status check_choice(const PlanChoice& choice, const Layout& layout) {
   return Status();
 }
 
-uint64_t least_budget(const PlanInput& input) {
-  const GpuShare gpu = choose_gpu(input);
-  PlacementInput where = placement(input, gpu, {});
-  where.pins_experts = false;
-  return fixed_bytes(input, gpu) + minimum_weight_budget(input.index, where);
+uint64_t least_budget(PlanInput input) {
+  input.budget_bytes = 0;
+  for (;;) {
+    const GpuShare gpu = choose_gpu(input);
+    PlacementInput where = placement(input, gpu, {});
+    where.pins_experts = false;
+    const uint64_t bytes = fixed_bytes(input, gpu) + minimum_weight_budget(input.index, where);
+    if (bytes <= input.budget_bytes) return input.budget_bytes;
+    input.budget_bytes = bytes;  // with which a GPU may be given other weights
+  }
 }
 
 Prediction predict_layout(const PlanInput& input, const Layout* layout, const GpuShare& gpu) {

@@ -94,7 +94,7 @@ ModelDemand with_micro_batch(const PlanInput& input, uint32_t most);
 Status check_choice(const PlanChoice& choice, const Layout& layout);
 
 // The least budget that make_plan() accepts.
-uint64_t least_budget(const PlanInput& input);
+uint64_t least_budget(PlanInput input);
 
 // The prediction of a layout that exists, and of what a GPU has.
 Prediction predict_layout(const PlanInput& input, const Layout* layout, const GpuShare& gpu);

@@ -99,4 +99,12 @@ double drive_latency_seconds(const DriveProfile& drive) {
   return least_us * 1e-6;
 }
 
+const GpuProfile& main_gpu(const MachineProfile& machine) {
+  static const GpuProfile none;
+  const auto found = std::find_if(machine.gpus.begin(), machine.gpus.end(),
+                                  [](const GpuProfile& gpu) { return !gpu.unified; });
+  if (found != machine.gpus.end()) return *found;
+  return machine.gpus.empty() ? none : machine.gpus.front();
+}
+
 }  // namespace hypura

@@ -41,4 +41,8 @@ double drive_gbps(const DriveProfile& drive, const ReadShape& shape);
 // From asking to the first byte of an idle drive: the least latency of any sample.
 double drive_latency_seconds(const DriveProfile& drive);
 
+// The GPU by whose rates all are taken to compute: the first with memory of its own, or else the
+// first. Where there is none, one of which nothing is known.
+const GpuProfile& main_gpu(const MachineProfile& machine);
+
 }  // namespace hypura

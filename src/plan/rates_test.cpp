@@ -64,5 +64,16 @@ TEST(DriveRates, WithoutSamplesTheSummaryCounts) {
   EXPECT_DOUBLE_EQ(drive_latency_seconds(drive), 0);
 }
 
+TEST(MainGpu, TheFirstWithMemoryOfItsOwn) {
+  MachineProfile machine;
+  EXPECT_EQ(main_gpu(machine).upload_gbps, 0);
+  EXPECT_FALSE(main_gpu(machine).unified);
+  machine.gpus = {{.name = "ram", .unified = true}};
+  EXPECT_EQ(main_gpu(machine).name, "ram");
+  machine.gpus.push_back({.name = "own"});
+  machine.gpus.push_back({.name = "other"});
+  EXPECT_EQ(main_gpu(machine).name, "own");
+}
+
 }  // namespace
 }  // namespace hypura

@@ -365,10 +365,10 @@ class Plan(support.TestCase):
         self.assertTrue(0 < embeddings < 5e6, embeddings)
         self.assertEqual(sum(part["kv_bytes"] for part in plan["gpu_parts"]), plan["gpu_kv_bytes"])
         first, second = (part["weight_bytes"] + part["kv_bytes"] for part in plan["gpu_parts"])
-        self.assertTrue(1.2 < first / second < 3.5, plan["gpu_parts"])
+        self.assertTrue(1.2 < first / second < 3.5, plan["gpu_parts"])  # a layer has a sixth of all
         table = self.done(*words, "--gpu-budget", "40M").stdout
-        self.assertRegex(table, r"GPU 0 +[\d.]+ MiB .* of these, \d layers\n")
-        self.assertRegex(table, r"GPU 1 +[\d.]+ MiB .* of these, \d layers and the output\n")
+        self.assertRegex(table, r"GPU 0 +[\d.]+ MiB .* of these weights and KV, \d layers\n")
+        self.assertRegex(table, r"GPU 1 +[\d.]+ MiB .* of these weights and KV, \d layers and the output\n")
         one = self.done("estimate", support.MODEL, "--machine", "pc-rtx4090-64gb-gen4", "--json").json()
         self.assertEqual(one["gpu_parts"], [])
 
@@ -393,6 +393,19 @@ class Plan(support.TestCase):
         saved = self.folder / "saved.json"
         self.done("estimate", *words, "--save", saved)
         self.assertTrue(json.loads(saved.read_text())["decisions"]["gpu_takes_batches"])
+
+    def test_a_gpu_is_fuller_where_the_drive_is_waited_for(self):
+        model = self.folder / "moe.gguf"
+        subprocess.run([os.environ["HYPURA_MAKE_MODEL"], "--preset", "moe-7g", "--sparse", "--out", model],
+                       check=True, capture_output=True, timeout=120)
+        words = ("estimate", model, "--machine", "pc-rtx4090-64gb-gen4", "--ctx", 1024, "-ub", 16, "--exact", "--json")
+        more = []
+        for budget in range(1900, 2400, 50):
+            roomy, tight = (self.done(*words, "--gpu-budget", f"{budget}M", "--ram-budget", ram).json()["gpu_bytes"]
+                            for ram in ("30G", "3G"))
+            more.append(tight - roomy)
+        self.assertEqual(min(more), 0)
+        self.assertGreater(max(more), 50e6, "a layer of three matrices gone, those of several that end FFNs there")
 
     def test_a_gpu_gets_larger_micro_batches_where_nobody_asks_for_one(self):
         model = self.folder / "moe.gguf"

@@ -725,6 +725,36 @@ std::string share_with_two() {
 
 TEST(GpuMemory, TwoShareByBytes) { EXPECT_EQ(in_child(share_with_two, kSeconds), ""); }
 
+// Where the drive is waited for, as much lies on the GPU as where RAM holds the rest, or more.
+std::string fill_for_the_drive() {
+  const Script script{.model = kStoryteller};
+  Trace reference;
+  PlanSummary all;
+  std::string text = run_whole(script, HostGpuKind::discrete, &reference, &all);
+  if (!text.empty()) return text;
+  int more = 0;
+  for (double share = 0.2; share < 0.9; share += 0.05) {
+    std::vector<uint64_t> bytes;
+    const RamBudget least{.kind = RamBudget::Kind::minimum};
+    for (const RamBudget& budget : {ram_for(all, 1.2), least}) {
+      EngineOptions options = streamed_options(script, budget);
+      options.gpu_budget = {.kind = GpuBudget::Kind::bytes, .bytes = gpu_bytes(all, share)};
+      options.gpu_takes_experts = false;
+      options.gpu_takes_batches = false;
+      auto engine = Engine::open(options);
+      if (!engine.ok()) return engine.status().to_string();
+      bytes.push_back((*engine)->plan().gpu.weight_bytes);
+    }
+    if (bytes[1] < bytes[0]) return fmt::format("{} B in place of {}", bytes[1], bytes[0]);
+    more += bytes[1] > bytes[0];
+  }
+  return more > 0 ? std::string() : "never more";
+}
+
+TEST(GpuMemory, IsFullerWhereTheDriveIsWaitedFor) {
+  EXPECT_EQ(in_child(fill_for_the_drive, kSeconds), "");
+}
+
 // What a part on the GPU leaves in RAM is locked for it, unless it refuses.
 std::string lock_ram() {
   const Script script{.model = kStoryteller, .prompt_tokens = 40, .generated_tokens = 4};

@@ -269,6 +269,7 @@ Status make(const std::vector<std::string>& arguments, bool estimating) {
   const GpuBudget& asked = engine.gpu_budget;
   if (asked.kind == GpuBudget::Kind::bytes && plan->gpu.on_gpu.empty()) {
     return holds_no_layer({.budget_bytes = asked.bytes,
+                           .gpus = input.gpu_bytes.size(),
                            .compute_bytes = input.demand.gpu_activations(),
                            .kv_bytes = input.demand.kv_bytes});
   }

@@ -34,5 +34,17 @@ TEST(CarryOut, TheGpusPartIsThePlansDecision) {
   }
 }
 
+TEST(SavedPlan, LeavesWhatActivationsTakeOnEachGpuThatTakesPart) {
+  TestDirectory directory;
+  const ModelIndex index = *ModelIndex::open(directory.write("m.gguf", tiny_moe().build()));
+  const ModelDemand demand{.compute_bytes = kMiB};
+  const MachineProfile machine;
+  const PlanInput input{.index = index,
+                        .demand = demand,
+                        .machine = machine,
+                        .gpu_bytes = {5 * kMiB, 0, 2 * kMiB}};
+  EXPECT_EQ(saved_plan(input, {.gpu = {.layers = 1}}).gpu_budget_bytes, 9 * kMiB);
+}
+
 }  // namespace
 }  // namespace hypura::cli

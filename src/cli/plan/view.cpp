@@ -12,6 +12,7 @@
 #include "cli/plan/kv_type.h"
 #include "model/printable.h"
 #include "plan/gpu_batches.h"
+#include "plan/rates.h"
 
 namespace hypura::cli {
 namespace {
@@ -20,10 +21,7 @@ using Json = nlohmann::ordered_json;
 
 // The machine's GPU computes, if it is there and takes part.
 bool uses_gpu(const PlanView& view) { return !view.plan.gpu.on_gpu.empty(); }
-bool unified(const PlanView& view) {
-  const std::vector<GpuProfile>& gpus = view.input.machine.gpus;
-  return !gpus.empty() && gpus.front().unified;
-}
+bool unified(const PlanView& view) { return main_gpu(view.input.machine).unified; }
 
 std::string machine_text(const MachineProfile& machine) {
   std::string text = machine.name.empty() ? machine.cpu : machine.name;
@@ -270,7 +268,7 @@ std::string plan_table(const PlanView& view) {
     row("GPU", tiers.gpu, token.gpu_seconds, "weights in its memory");
     row("GPU", plan.gpu.kv_bytes, 0, fmt::format("KV cache of {} layers", plan.gpu.layers));
     for (size_t i = 0; i < plan.gpu.parts.size(); ++i) {
-      row(fmt::format("GPU {}", i), plan.gpu.parts[i].bytes(), 0, part_text(plan.gpu.parts, i));
+      row(fmt::format("GPU {}", i), plan.gpu.parts[i].bytes(), 0, part_text(plan.gpu.parts[i]));
     }
   }
   if (plan.gpu.experts.has_value()) {
