@@ -28,6 +28,7 @@ def make_model(generator, shape, file):
         subprocess.run([generator, *shape, "--out", file + ".part"], check=True,
                        stdout=subprocess.DEVNULL)
         os.rename(file + ".part", file)
+        os.sync()  # what is still written takes a core from whoever is measured next
 
 
 def interval(values):
