@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -202,8 +201,7 @@ Status Engine::share_with_gpu(const std::vector<GpuDevice>& gpus, uint64_t budge
 
 void Engine::take_share(const GpuShare& share) {
   common_params& params = options_.params;
-  params.n_gpu_layers = gpu_layers(*index_, share);
-  std::fill(std::begin(params.tensor_split), std::end(params.tensor_split), 0.0f);
+  params.n_gpu_layers = gpu_layers(*index_, share).count();
   for (size_t i = 0; i < share.parts.size(); ++i) {
     params.tensor_split[i] = static_cast<float>(share.parts[i].counted);
   }

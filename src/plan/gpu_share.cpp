@@ -46,7 +46,8 @@ struct LayerBytes {
 };
 
 struct ModelBytes {
-  LayerBytes outside;
+  LayerBytes outside;  // with the copy
+  uint64_t copy = 0;   // of embeddings
   std::map<int, LayerBytes> layers;  // by number: files may name any
   uint64_t dense = 0;                // of what may stay below, in all layers
   uint64_t experts = 0;
@@ -70,7 +71,8 @@ ModelBytes bytes_of(const ModelIndex& index) {
     (tensor.role == TensorRole::expert ? bytes.experts : bytes.dense) += tensor.bytes;
   }
   // Without an output of its own a model multiplies with its embeddings: llama.cpp copies them.
-  if (!has_output) bytes.outside.core += embedding;
+  if (!has_output) bytes.copy = embedding;
+  bytes.outside.core += bytes.copy;
   return bytes;
 }
 
@@ -159,6 +161,15 @@ Ffns choose_ffns(const ModelBytes& bytes, uint64_t left, size_t most) {
 
 }  // namespace
 
+GpuPart& GpuPart::operator+=(const GpuPart& other) {
+  counted += other.counted;
+  layers += other.layers;
+  output |= other.output;
+  weight_bytes += other.weight_bytes;
+  kv_bytes += other.kv_bytes;
+  return *this;
+}
+
 TensorId GpuShare::Experts::first() const {
   const auto found = std::find_if(slots.begin(), slots.end(), [](uint32_t n) { return n > 0; });
   return TensorId{static_cast<uint32_t>(found - slots.begin())};
@@ -199,6 +210,7 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
       if (fewer.left + worth <= ffns.left) ffns = std::move(fewer);
     }
   }
+  share.copy_bytes = bytes.copy;
   share.on_gpu.resize(index.tensors().size());
   for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
     const TensorInfo& tensor = index.tensor(TensorId{i});
@@ -213,7 +225,7 @@ GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input) {
   return share;
 }
 
-int gpu_layers(const ModelIndex& index, const GpuShare& share) {
+LayerRange gpu_layers(const ModelIndex& index, const GpuShare& share) {
   int end = static_cast<int>(index.info().layer_count);
   int first = end;
   for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
@@ -222,7 +234,7 @@ int gpu_layers(const ModelIndex& index, const GpuShare& share) {
     end = std::max(end, layer + 1);
     if (share.on_gpu[i]) first = std::min(first, layer);
   }
-  return end - first + 1;
+  return {.first = first, .end = end};
 }
 
 Status holds_no_layer(const EmptyShare& share) {

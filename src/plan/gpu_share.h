@@ -16,7 +16,7 @@ struct GpuPart {
   uint32_t counted = 0;  // of gpu_layers()
   uint32_t layers = 0;   // of these, those that have weights there
   bool output = false;
-  uint64_t weight_bytes = 0;  // with a copy of embeddings that are the output
+  uint64_t weight_bytes = 0;  // with the copy of embeddings
   uint64_t kv_bytes = 0;
   uint64_t bytes() const { return weight_bytes + kv_bytes; }
   GpuPart& operator+=(const GpuPart& other);
@@ -27,6 +27,7 @@ struct GpuShare {
   std::vector<bool> on_gpu;  // by tensor, for good; empty: none
   uint32_t layers = 0;       // the last ones: attention, norms, router, shared experts and KV
   uint64_t weight_bytes = 0;
+  uint64_t copy_bytes = 0;   // beside these, of embeddings that are the output: llama.cpp copies them
   uint64_t kv_bytes = 0;
   std::vector<GpuPart> parts;  // where there are several (choose_split_share())
   // Where the GPU also computes with experts that are not there for good.
@@ -72,9 +73,15 @@ struct GpuShareInput {
 // Pure.
 GpuShare choose_gpu_share(const ModelIndex& index, const GpuShareInput& input);
 
-// How many layers llama.cpp is told: it counts from the last one of the file on, with those that it
-// leaves out, and the output as one more. REQUIRES: the share has a layer. Pure.
-int gpu_layers(const ModelIndex& index, const GpuShare& share);
+// Layers as llama.cpp counts them: from the last one of the file on, with those that it leaves out.
+struct LayerRange {
+  int first = 0;
+  int end = 0;  // the output, as one more
+  int count() const { return end - first + 1; }
+};
+
+// What llama.cpp is told. REQUIRES: the share has a layer. Pure.
+LayerRange gpu_layers(const ModelIndex& index, const GpuShare& share);
 
 // Of a --gpu-budget that somebody asks for, and that comes to nothing.
 struct EmptyShare {

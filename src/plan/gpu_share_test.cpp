@@ -163,8 +163,8 @@ TEST_F(GpuShareTest, LayersThatAreLeftOutTakeNoRoomThere) {
   build(true);
   const uint64_t bytes = kCoreBytes + 5 * kMatrixBytes;
   const GpuShare plain = share_of(bytes);
-  EXPECT_EQ(gpu_layers(index_, plain), static_cast<int>(kLayers) + 1);
-  EXPECT_EQ(gpu_layers(index_, share_of(kCoreBytes / 2)),
+  EXPECT_EQ(gpu_layers(index_, plain).count(), static_cast<int>(kLayers) + 1);
+  EXPECT_EQ(gpu_layers(index_, share_of(kCoreBytes / 2)).count(),
             static_cast<int>(share_of(kCoreBytes / 2).layers) + 1);
   for (const Drafting drafting : {Drafting::in_file, Drafting::counted}) {
     build(true, drafting);
@@ -172,7 +172,7 @@ TEST_F(GpuShareTest, LayersThatAreLeftOutTakeNoRoomThere) {
     EXPECT_EQ(share.layers, kLayers);
     EXPECT_EQ(share.weight_bytes, plain.weight_bytes);
     EXPECT_EQ(share.kv_bytes, plain.kv_bytes);
-    EXPECT_EQ(gpu_layers(index_, share), static_cast<int>(kLayers) + 2) << "counted by llama.cpp";
+    EXPECT_EQ(gpu_layers(index_, share).count(), static_cast<int>(kLayers) + 2) << "counted by llama.cpp";
     EXPECT_TRUE(on_gpu(share, "blk.11.ffn_down.weight"));
     if (drafting == Drafting::in_file) {
       EXPECT_FALSE(on_gpu(share, "blk.12.attn_q.weight"));

@@ -18,27 +18,20 @@ constexpr int kFillings = 64;
 // What lies on GPUs of each of llama.cpp's layers, from the first one that is counted on; the
 // output is the last one.
 std::vector<GpuPart> layers_of(const ModelIndex& index, const GpuShare& share) {
-  std::vector<GpuPart> layers(static_cast<size_t>(gpu_layers(index, share)), {.counted = 1});
-  int end = static_cast<int>(index.info().layer_count);
-  for (const TensorInfo& tensor : index.tensors()) end = std::max(end, tensor.layer + 1);
-  const int first = end + 1 - static_cast<int>(layers.size());
-  uint64_t embedding = 0;
-  bool has_output = false;
+  const LayerRange range = gpu_layers(index, share);
+  std::vector<GpuPart> layers(static_cast<size_t>(range.count()), {.counted = 1});
   for (uint32_t i = 0; i < share.on_gpu.size(); ++i) {
-    const TensorInfo& tensor = index.tensor(TensorId{i});
-    if (tensor.left_out) continue;
-    if (tensor.role == TensorRole::embedding) embedding = std::max(embedding, tensor.bytes);
-    has_output |= tensor.role == TensorRole::output;
     if (!share.on_gpu[i]) continue;
-    const int layer = tensor.layer < 0 ? end : tensor.layer;
-    GpuPart& part = layers[static_cast<size_t>(layer - first)];
+    const TensorInfo& tensor = index.tensor(TensorId{i});
+    const int layer = tensor.layer < 0 ? range.end : tensor.layer;
+    GpuPart& part = layers[static_cast<size_t>(layer - range.first)];
     part.weight_bytes += tensor.bytes;
     if (tensor.layer < 0) continue;
     part.layers = 1;
     part.kv_bytes = share.kv_bytes / share.layers;
   }
   layers.back().output = true;
-  if (!has_output) layers.back().weight_bytes += embedding;  // which llama.cpp copies there
+  layers.back().weight_bytes += share.copy_bytes;
   return layers;
 }
 
@@ -59,15 +52,6 @@ std::vector<GpuPart> split(std::span<const GpuPart> layers, std::span<const uint
 }
 
 }  // namespace
-
-GpuPart& GpuPart::operator+=(const GpuPart& other) {
-  counted += other.counted;
-  layers += other.layers;
-  output |= other.output;
-  weight_bytes += other.weight_bytes;
-  kv_bytes += other.kv_bytes;
-  return *this;
-}
 
 GpuShare choose_split_share(const ModelIndex& index, GpuShareInput input) {
   for (;;) {

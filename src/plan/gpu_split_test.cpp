@@ -55,17 +55,16 @@ class GpuSplitTest : public testing::Test {
       EXPECT_LE(share.parts[i].bytes(), each[i]) << i;
       all += share.parts[i];
     }
-    EXPECT_EQ(all.counted, static_cast<uint32_t>(gpu_layers(index_, share)));
+    EXPECT_EQ(all.counted, static_cast<uint32_t>(gpu_layers(index_, share).count()));
     EXPECT_EQ(all.layers, share.layers);
     EXPECT_TRUE(all.output);
-    EXPECT_EQ(all.weight_bytes, share.weight_bytes + copied_bytes_);
+    EXPECT_EQ(all.weight_bytes, share.weight_bytes + share.copy_bytes);
     EXPECT_EQ(all.kv_bytes, share.kv_bytes);
     return share;
   }
 
   TestDirectory directory_;
   ModelIndex index_;
-  uint64_t copied_bytes_ = 0;  // of embeddings
 
  private:
   static void add(GgufBytes& file, const std::string& name, uint32_t width) {
@@ -107,10 +106,10 @@ TEST_F(GpuSplitTest, EachHasTheSameShareOfWhatItCould) {
 
 TEST_F(GpuSplitTest, EmbeddingsAreCopiedAndDraftingLayersAreNot) {
   build(true);
-  copied_bytes_ = 3 * kMatrix;
   for (uint64_t bytes = 0; bytes < 8 * kWhole; bytes += kWhole / 7) share_of({bytes, bytes});
   const GpuShare share = share_of({8 * kWhole, 8 * kWhole});
   EXPECT_EQ(share.layers, kLayers);
+  EXPECT_EQ(share.copy_bytes, 3 * kMatrix);
   EXPECT_EQ(share.parts[0].counted, share.parts[0].layers);
   EXPECT_EQ(share.parts[1].counted, share.parts[1].layers + 2) << "the drafting one and the output";
 }

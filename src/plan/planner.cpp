@@ -101,11 +101,9 @@ GpuShareInput share_input(const PlanInput& input) {
                                 page_cache_bytes(input))};
 }
 
-// `ram_bytes`: of a budget, for weights.
-BatchInput batch_input(const PlanInput& input, GpuShareInput share, uint64_t ram_bytes) {
+BatchInput batch_input(const PlanInput& input, GpuShareInput share) {
   share.batch_compute_bytes = input.demand.gpu_activations();
-  share.ram_bytes = std::max(ram_bytes, page_cache_bytes(input));
-  return {.share = share,
+  return {.share = std::move(share),
           .streams = streams(input.mode),
           .micro_batch = input.demand.micro_batch,
           .threads = input.demand.threads_batch,
@@ -118,16 +116,15 @@ GpuShare choose_gpu(const PlanInput& input) {
     asked.experts_used = static_cast<uint32_t>(input.index.info().expert_used_count);
   }
   GpuShare share = choose_split_share(input.index, asked);
-  const uint64_t ram_bytes = saturating_subtract(input.budget_bytes, fixed_bytes(input, share));
   if (share.experts.has_value()) {
+    const uint64_t ram_bytes = saturating_subtract(input.budget_bytes, fixed_bytes(input, share));
     const int type = input.index.tensor(share.experts->first()).type;
     const CopyRates rates = copy_rates(input.machine, type, input.demand.threads);
     share = better_share(input.index, std::move(share), asked, rates, heat_or_usual(input),
                          ram_bytes);
   }
   if (!takes_batches(input)) return share;
-  return better_for_batches(input.index, std::move(share), batch_input(input, asked, ram_bytes),
-                            input.machine);
+  return better_for_batches(input.index, std::move(share), batch_input(input, asked), input.machine);
 }
 
 PlacementInput placement(const PlanInput& input, const GpuShare& gpu, const PlanChoice& choice) {
@@ -258,9 +255,11 @@ ModelDemand with_micro_batch(const PlanInput& input, uint32_t most) {
   const ModelDemand& demand = input.demand;
   const GpuShare share = choose_gpu(input);
   if (!takes_batches(input) || share.on_gpu.empty()) return demand;
-  const uint64_t ram_bytes = saturating_subtract(input.budget_bytes, fixed_bytes(input, share));
-  BatchInput batches = batch_input(input, share_input(input), ram_bytes);
-  if (share.experts.has_value()) batches = with_copies(input.index, batches, ram_bytes);
+  BatchInput batches = batch_input(input, share_input(input));
+  if (share.experts.has_value()) {
+    const uint64_t ram_bytes = saturating_subtract(input.budget_bytes, fixed_bytes(input, share));
+    batches = with_copies(input.index, batches, ram_bytes);
+  }
   const uint32_t tokens = better_micro_batch(input.index, batches, demand.compute_bytes,
                                              std::min(most, demand.context), input.machine);
   if (tokens == demand.micro_batch) return demand;
