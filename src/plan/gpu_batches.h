@@ -14,7 +14,7 @@ inline constexpr uint32_t kGpuBatchTokens = 32;
 
 // What computing batches below a GPU is decided by.
 struct BatchInput {
-  // With batch_compute_bytes; with experts_used where these are copied, which have to fit ram_bytes.
+  // With batch_compute_bytes; with experts_used where these are copied: all fit its ram_bytes then.
   GpuShareInput share;
   bool streams = false;      // also what would fit there
   bool asked = false;        // whether it pays or not

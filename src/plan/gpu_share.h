@@ -27,7 +27,7 @@ struct GpuShare {
   std::vector<bool> on_gpu;  // by tensor, for good; empty: none
   uint32_t layers = 0;       // the last ones: attention, norms, router, shared experts and KV
   uint64_t weight_bytes = 0;
-  uint64_t copy_bytes = 0;   // beside these, of embeddings that are the output: llama.cpp copies them
+  uint64_t copy_bytes = 0;  // beside these: llama.cpp copies embeddings that are the output
   uint64_t kv_bytes = 0;
   std::vector<GpuPart> parts;  // where there are several (choose_split_share())
   // Where the GPU also computes with experts that are not there for good.

@@ -172,7 +172,8 @@ TEST_F(GpuShareTest, LayersThatAreLeftOutTakeNoRoomThere) {
     EXPECT_EQ(share.layers, kLayers);
     EXPECT_EQ(share.weight_bytes, plain.weight_bytes);
     EXPECT_EQ(share.kv_bytes, plain.kv_bytes);
-    EXPECT_EQ(gpu_layers(index_, share).count(), static_cast<int>(kLayers) + 2) << "counted by llama.cpp";
+    EXPECT_EQ(gpu_layers(index_, share).count(), static_cast<int>(kLayers) + 2)
+        << "counted by llama.cpp";
     EXPECT_TRUE(on_gpu(share, "blk.11.ffn_down.weight"));
     if (drafting == Drafting::in_file) {
       EXPECT_FALSE(on_gpu(share, "blk.12.attn_q.weight"));

@@ -124,7 +124,8 @@ GpuShare choose_gpu(const PlanInput& input) {
                          ram_bytes);
   }
   if (!takes_batches(input)) return share;
-  return better_for_batches(input.index, std::move(share), batch_input(input, asked), input.machine);
+  return better_for_batches(input.index, std::move(share), batch_input(input, asked),
+                            input.machine);
 }
 
 PlacementInput placement(const PlanInput& input, const GpuShare& gpu, const PlanChoice& choice) {
